@@ -1,0 +1,3 @@
+//! The `confab` command.
+
+fn main() {}
