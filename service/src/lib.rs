@@ -1,9 +1,19 @@
 //! Process plumbing: what every Confab process needs and no domain knows of.
 //!
-//! - [`clock`]: the one place that reads wall-clock time.
-//! - [`tasks`]: the one place that spawns tasks.
+//! - [`clock`] — the one place that reads wall-clock time.
+//! - [`tasks`] — the one place that spawns tasks.
+//! - [`stop`] — the signals that end a process, and what each asks for.
+//! - [`telemetry`] — how logs are written.
+//! - [`metrics`] — the recorder of everything that is counted.
+//! - [`admin`] — health, readiness and metrics over HTTP, on a thread of its own.
 
+pub mod admin;
 pub mod clock;
+pub mod metrics;
+pub mod stop;
 pub mod tasks;
+pub mod telemetry;
 
+pub use admin::{Admin, Readiness};
+pub use stop::{Signals, Stop};
 pub use tasks::Tasks;
