@@ -49,6 +49,15 @@ pub enum ReadError {
 #[error("no worker answered: {0}")]
 pub struct QueryError(pub String);
 
+/// What has come for a partition's owner.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// The next entries.
+    pub entries: Vec<Logged>,
+    /// The next signals.
+    pub signals: Vec<Signal>,
+}
+
 /// What a partition's owner reads: the log, in order and without holes, and the signals sent to the partition.
 pub trait PartitionReader: Send + 'static {
     /// The next entries, at least one and at most `max`, waiting if there are none. The first follows the last one
@@ -58,6 +67,10 @@ pub trait PartitionReader: Send + 'static {
     /// The next signals, at least one, waiting if there are none. Cancel-safe. Signals arrive in the order in which
     /// one sender sent them; one that does not fit is dropped, as any may be lost.
     fn signals(&mut self) -> impl Future<Output = Vec<Signal>> + Send;
+
+    /// Both at once, waiting until there is at least one entry (as [`next`](Self::next) gives them) or one signal (as
+    /// [`signals`](Self::signals) gives them): one wait and one wake-up for a loop that takes either. Cancel-safe.
+    fn input(&mut self, max: usize) -> impl Future<Output = Result<Input, ReadError>> + Send;
 
     /// The last entry of the log when the reader was opened; 0 for none. The owner is ready once it has applied it.
     fn end_at_open(&self) -> Position;
