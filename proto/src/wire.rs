@@ -2,6 +2,28 @@
 //!
 //! Encoding is canonical: equal values are equal bytes. Decoding never panics, bounds every size before it allocates,
 //! and refuses what breaks a rule of the domain (a malformed user id is no user id, wherever it comes from).
+//!
+//! The messages stand in `proto/*.proto`, from which [`prost`] generates plain structs. Each domain type is turned into
+//! its message and back in one place, a module a family. Fields are only ever added.
+
+mod content;
+mod delivery;
+mod form;
+mod limits;
+mod log;
+mod pb;
+mod query;
+mod row;
+mod signal;
+mod state;
+
+use confab_chat::row::{ClientIdRow, HeadRow, MembershipRow, MessageRow, RosterRow};
+use confab_chat::{Timestamp, conversation, mailbox};
+use prost::Message;
+
+use self::form::Form;
+use crate::message::{Announcement, Answer, LogEntry, Query, Signal, ToGateway};
+use crate::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 
 /// Bytes that are not what they should be; the text says what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +50,97 @@ pub trait Wire: Sized {
     fn decode(bytes: &[u8]) -> Result<Self, WireError>;
 
     /// The value's bytes.
+    fn encode(&self) -> bytes::Bytes;
+}
+
+/// Appends a message's bytes.
+fn append(message: &impl Message, out: &mut Vec<u8>) {
+    let written = message.encode(out);
+    debug_assert!(
+        written.is_ok(),
+        "a Vec takes whatever fits into memory: {written:?}"
+    );
+}
+
+/// Reads a message of at most `max` bytes.
+fn parse<M: Message + Default>(what: &'static str, max: usize, bytes: &[u8]) -> Result<M, WireError> {
+    if bytes.len() > max {
+        let why = format!("{} bytes, at most {max} are taken", bytes.len());
+        return Err(WireError { what, why });
+    }
+    M::decode(bytes).map_err(|error| WireError {
+        what,
+        why: error.to_string(),
+    })
+}
+
+macro_rules! wire {
+    ($($type:ty, $what:literal, $max:ident;)*) => {$(
+        impl Wire for $type {
+            fn encode_to(&self, out: &mut Vec<u8>) {
+                append(&self.to_message(), out);
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+                let message = parse($what, limits::$max, bytes)?;
+                Self::from_message(message).map_err(|fault| WireError { what: $what, why: fault.0 })
+            }
+
+            fn encode(&self) -> bytes::Bytes {
+                self.to_message().encode_to_vec().into()
+            }
+        }
+    )*};
+}
+
+wire! {
+    LogEntry, "log entry", ENTRY_BYTES;
+    Signal, "signal", SIGNAL_BYTES;
+    ToGateway, "message to a gateway", TO_GATEWAY_BYTES;
+    Query, "query", QUERY_BYTES;
+    Answer, "answer", ANSWER_BYTES;
+    Announcement, "announcement", ANNOUNCEMENT_BYTES;
+    MessageRow, "message row", ROW_BYTES;
+    ClientIdRow, "client id row", ROW_BYTES;
+    HeadRow, "head row", ROW_BYTES;
+    RosterRow, "roster row", ROW_BYTES;
+    MembershipRow, "membership row", ROW_BYTES;
+    InboxRow, "inbox row", ROW_BYTES;
+    CursorRow, "cursor row", ROW_BYTES;
+    UserRow, "user row", ROW_BYTES;
+    CheckpointRow, "checkpoint row", ROW_BYTES;
+    ReachRow, "reach row", ROW_BYTES;
+    conversation::Head, "chat's state", ROW_BYTES;
+    conversation::Member, "member's state", ROW_BYTES;
+    mailbox::Head, "mailbox's state", ROW_BYTES;
+}
+
+/// A mark's row is its time.
+impl Wire for Timestamp {
+    fn encode_to(&self, out: &mut Vec<u8>) {
+        append(&pb::MarkRow { at: self.0 }, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        parse("mark row", limits::ROW_BYTES, bytes).map(|row: pb::MarkRow| Self(row.at))
+    }
+
     fn encode(&self) -> bytes::Bytes {
-        let mut out = Vec::new();
-        self.encode_to(&mut out);
-        out.into()
+        pb::MarkRow { at: self.0 }.encode_to_vec().into()
+    }
+}
+
+/// The last version that a mailbox has seen of a chat.
+impl Wire for u64 {
+    fn encode_to(&self, out: &mut Vec<u8>) {
+        append(&pb::MailboxSeen { version: *self }, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        parse("version seen", limits::ROW_BYTES, bytes).map(|seen: pb::MailboxSeen| seen.version)
+    }
+
+    fn encode(&self) -> bytes::Bytes {
+        pb::MailboxSeen { version: *self }.encode_to_vec().into()
     }
 }
