@@ -52,7 +52,10 @@ pub struct Head {
 }
 
 /// What a chat remembers of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Both marks are at or above `last_sent` (a send marks what lies before it read), and `delivered` is at or above
+/// `read` (what is read is delivered): whatever lies above a mark was sent by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// What the member may do; `None` once gone.
     pub role: Option<Role>,
@@ -70,6 +73,36 @@ pub struct Member {
     pub read: u64,
     /// The member's last own message; 0 for none.
     pub last_sent: u64,
+}
+
+impl Member {
+    /// One for whom the chat begins at `since`, with nothing hidden and nothing marked.
+    pub(super) const fn new(role: Role, since: Timestamp) -> Self {
+        Self {
+            role: Some(role),
+            listed: true,
+            since,
+            joined_at: 0,
+            hidden_before: 0,
+            delivered: 0,
+            read: 0,
+            last_sent: 0,
+        }
+    }
+
+    /// The same after leaving.
+    pub(super) const fn gone(self) -> Self {
+        Self {
+            role: None,
+            listed: false,
+            ..self
+        }
+    }
+
+    /// Messages by others, deleted ones included, that the member sees and has not read.
+    pub(super) fn missed(&self, last_id: u64) -> u64 {
+        last_id.saturating_sub(self.read.max(self.hidden_before))
+    }
 }
 
 impl State {
@@ -102,6 +135,17 @@ impl State {
             head,
             members: BTreeMap::new(),
         }
+    }
+
+    /// Those who are members now, in order of id.
+    pub fn current(&self) -> impl Iterator<Item = (&UserId, &Member)> {
+        self.members.iter().filter(|(_, member)| member.role.is_some())
+    }
+
+    /// Whether a command with this id was applied not long ago: this one is a repeated copy of it.
+    #[must_use]
+    pub fn is_repeat(&self, id: &EntryId) -> bool {
+        self.head.recent.contains(id)
     }
 
     /// Whether the state covers an entry already.
