@@ -1,3 +1,45 @@
 //! The `confab` command.
 
-fn main() {}
+mod chat;
+mod cli;
+mod data_dir;
+mod exit;
+mod health;
+mod settings;
+mod token;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::Asked;
+use exit::{Code, Failure, OrFail};
+
+fn main() -> ExitCode {
+    match cli::parse().and_then(run) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Standard error may be closed; the exit code still tells.
+            let _unseen = writeln!(std::io::stderr(), "confab: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run(asked: Asked) -> Result<ExitCode, Failure> {
+    match asked {
+        Asked::Serve(_) => return Err(Failure::new(Code::Fault, "the parts are not put together yet")),
+        Asked::CheckConfig(loaded) => print(&loaded.to_string())?,
+        Asked::ConfigDefault => print(&settings::default_file().or_fail(Code::Fault, "settings")?)?,
+        Asked::Token(request, loaded) => print(&format!("{}\n", token::sign(&request, &loaded.settings)?))?,
+        Asked::Chat(options) => chat::run(&options)?,
+        Asked::Health(loaded, path) => health::check(&loaded.settings, path)?,
+        Asked::Help(text) => print(&text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .or_fail(Code::Io, "standard output")
+}

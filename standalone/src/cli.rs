@@ -1,0 +1,228 @@
+//! The command line: what can be asked for, and the settings that flags give.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::chat;
+use crate::exit::{Code, Failure, OrFail};
+use crate::settings::{self, FIELDS, Given, Loaded, Span};
+use crate::token;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Run the service.
+    Serve(Loaded),
+    /// Say whether the settings are good.
+    CheckConfig(Loaded),
+    /// Print every setting with its default.
+    ConfigDefault,
+    /// Sign a token.
+    Token(token::Request, Loaded),
+    /// Chat in the terminal.
+    Chat(chat::Options),
+    /// Ask a running service how it is.
+    Health(Loaded, &'static str),
+    /// Print a text and be done.
+    Help(String),
+}
+
+/// Reads the command line and, where the command has settings, everything they come from.
+pub(crate) fn parse() -> Result<Asked, Failure> {
+    let matches = match command().try_get_matches_from(with_default_command(env::args_os().collect())) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Asked::Help(error.render().to_string()));
+        }
+        Err(error) => return Err(refused(&error)),
+    };
+    match matches.subcommand() {
+        Some(("serve", given)) => Ok(Asked::Serve(load(given)?)),
+        Some(("check-config", given)) => Ok(Asked::CheckConfig(load(given)?)),
+        Some(("config", _)) => Ok(Asked::ConfigDefault),
+        Some(("token", given)) => Ok(Asked::Token(token_request(given)?, load(given)?)),
+        Some(("chat", given)) => Ok(Asked::Chat(chat_options(given))),
+        Some(("health", given)) => Ok(Asked::Health(
+            load(given)?,
+            if given.get_flag("ready") {
+                "/readyz"
+            } else {
+                "/healthz"
+            },
+        )),
+        _ => Err(Failure::new(Code::Setting, "no such command: try confab --help")),
+    }
+}
+
+/// `confab` alone, or with flags only, serves.
+fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|first| first.to_str());
+    let about_the_command = ["-h", "--help", "-V", "--version"];
+    if first.is_none_or(|first| first.starts_with('-') && !about_the_command.contains(&first)) {
+        arguments.insert(1.min(arguments.len()), "serve".into());
+    }
+    arguments
+}
+
+/// The library's explanation without its usage, on one line.
+fn refused(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let told = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let told = told.split("\n\nFor more information").next().unwrap_or(told);
+    let told = told.strip_prefix("error: ").unwrap_or(told).replace("\n\n", "; ");
+    Failure::new(Code::Setting, format_args!("{told}; try --help"))
+}
+
+fn command() -> Command {
+    Command::new("confab")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A chat backend. Without a command it serves.")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(with_settings(
+            Command::new("serve").about("Run the service (the default)"),
+        ))
+        .subcommand(with_settings(Command::new("check-config").about(
+            "Check the settings and the files they name, and show what is set",
+        )))
+        .subcommand(
+            Command::new("config")
+                .about("About settings")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("default")
+                        .about("Print every setting, explained, with its default, as TOML"),
+                ),
+        )
+        .subcommand(with_settings(token_command()))
+        .subcommand(chat_command())
+        .subcommand(with_settings(
+            Command::new("health")
+                .about("Exit with 0 if the service runs well, else with 1")
+                .arg(
+                    Arg::new("ready")
+                        .long("ready")
+                        .action(ArgAction::SetTrue)
+                        .help("Ask whether it takes clients"),
+                ),
+        ))
+}
+
+fn token_command() -> Command {
+    Command::new("token")
+        .about("Print a signed token for a service under --auth jwt")
+        .arg(Arg::new("user").long("user").required(true).help("The user it is for"))
+        .arg(Arg::new("name").long("name").help("The user's name, as others see it"))
+        .arg(
+            Arg::new("ttl")
+                .long("ttl")
+                .default_value("24h")
+                .value_parser(|text: &str| text.parse::<Span>())
+                .help("How long it is good"),
+        )
+        .arg(
+            Arg::new("key")
+                .long("key")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("A file with the secret to sign with (default: the service's first HS256 key, else the data directory's development key)"),
+        )
+}
+
+fn chat_command() -> Command {
+    Command::new("chat")
+        .about("Chat in the terminal")
+        .arg(
+            Arg::new("user")
+                .long("user")
+                .help("Who you are, under --auth insecure"),
+        )
+        .arg(
+            Arg::new("to")
+                .long("to")
+                .required(true)
+                .help("Whom to chat with: a user, or a group's id"),
+        )
+        .arg(
+            Arg::new("url")
+                .long("url")
+                .default_value("ws://127.0.0.1:8080/ws")
+                .help("The service"),
+        )
+        .arg(
+            Arg::new("token")
+                .long("token")
+                .help("Your token, under --auth jwt; better given as CONFAB_TOKEN, which nobody else sees"),
+        )
+        .arg(
+            Arg::new("device")
+                .long("device")
+                .default_value("terminal")
+                .help("This device's own name"),
+        )
+}
+
+/// Adds a flag for every setting, and one for the settings file.
+fn with_settings(command: Command) -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("A file of settings, in TOML [env: CONFAB_CONFIG]");
+    FIELDS.iter().fold(command.arg(config), |command, field| {
+        let arg = Arg::new(field.name)
+            .long(field.flag())
+            .help(format!("{} [env: {}]", field.description(), field.variable()))
+            .help_heading(field.group)
+            .hide_short_help(false);
+        command.arg(if settings::is_switch(field.name) {
+            arg.num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+        } else {
+            arg.value_name("VALUE")
+        })
+    })
+}
+
+fn load(matches: &ArgMatches) -> Result<Loaded, Failure> {
+    let flag = |field: &settings::Field| Some((field.name, matches.get_one::<String>(field.name)?.clone()));
+    let loaded = settings::load(&Given {
+        flags: FIELDS.iter().filter_map(flag).collect(),
+        environment: env::vars_os().collect(),
+        file: matches.get_one::<PathBuf>("config").cloned(),
+    })?;
+    loaded.settings.check()?;
+    Ok(loaded)
+}
+
+fn token_request(matches: &ArgMatches) -> Result<token::Request, Failure> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let user = text("user").ok_or("missing").or_fail(Code::Setting, "--user")?;
+    let ttl = matches
+        .get_one::<Span>("ttl")
+        .copied()
+        .ok_or("missing")
+        .or_fail(Code::Setting, "--ttl")?;
+    Ok(token::Request {
+        user,
+        name: text("name"),
+        ttl,
+        key: matches.get_one::<PathBuf>("key").cloned(),
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "settings are read here")]
+fn chat_options(matches: &ArgMatches) -> chat::Options {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    chat::Options {
+        user: text("user"),
+        to: text("to").unwrap_or_default(),
+        url: text("url").unwrap_or_default(),
+        token: text("token").or_else(|| env::var("CONFAB_TOKEN").ok()),
+        device: text("device").unwrap_or_default(),
+    }
+}
