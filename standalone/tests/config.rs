@@ -19,7 +19,10 @@ struct Ended {
 
 impl Confab {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        }
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -39,10 +42,18 @@ impl Confab {
 
     fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_confab"));
-        command.args(arguments).env_clear().env("HOME", self.home()).envs(self.variables.clone());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home())
+            .envs(self.variables.clone());
         let ended = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: ended.status.code().unwrap(), out: text(ended.stdout), err: text(ended.stderr) }
+        Ended {
+            code: ended.status.code().unwrap(),
+            out: text(ended.stdout),
+            err: text(ended.stderr),
+        }
     }
 
     /// Runs `check-config`, which must find the settings good, and returns what it shows.
@@ -63,12 +74,17 @@ impl Confab {
 
 #[test]
 fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
-    let confab = Confab::new().with("CONFAB_RATE_LIMIT", "2").with("CONFAB_RATE_BURST", "20");
+    let confab = Confab::new()
+        .with("CONFAB_RATE_LIMIT", "2")
+        .with("CONFAB_RATE_BURST", "20");
     let file = confab.file("rate_limit = 3\nrate_burst = 30\nmax_connections = 300\n");
     let out = confab.good(&["--config", file.to_str().unwrap(), "--rate-limit", "1"]);
     assert!(out.contains("rate_limit = 1  # --rate-limit\n"), "{out}");
     assert!(out.contains("rate_burst = 20  # CONFAB_RATE_BURST\n"), "{out}");
-    assert!(out.contains(&format!("max_connections = 300  # {}:3\n", file.display())), "{out}");
+    assert!(
+        out.contains(&format!("max_connections = 300  # {}:3\n", file.display())),
+        "{out}"
+    );
     assert!(!out.contains("ping_timeout"), "{out}");
 }
 
@@ -84,10 +100,17 @@ fn the_file_may_be_named_by_a_variable() {
 fn lists_and_switches_have_a_form_in_each_place() {
     let confab = Confab::new().with("CONFAB_ORIGINS", "https://a.example, https://b.example");
     let out = confab.good(&["--banned", "mallory,trudy", "--insecure-anywhere"]);
-    assert!(out.contains(r#"origins = ["https://a.example", "https://b.example"]"#), "{out}");
+    assert!(
+        out.contains(r#"origins = ["https://a.example", "https://b.example"]"#),
+        "{out}"
+    );
     assert!(out.contains(r#"banned = ["mallory", "trudy"]"#), "{out}");
     assert!(out.contains("insecure_anywhere = true"), "{out}");
-    assert!(confab.good(&["--insecure-anywhere=false"]).contains("insecure_anywhere = false"));
+    assert!(
+        confab
+            .good(&["--insecure-anywhere=false"])
+            .contains("insecure_anywhere = false")
+    );
 }
 
 #[test]
@@ -95,7 +118,13 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
     let confab = Confab::new();
     let file = confab.file("# a comment\nlistne = \"127.0.0.1:1\"\n");
     let err = confab.bad(&["--config", file.to_str().unwrap()]);
-    assert_eq!(err, format!("confab: {}:2: unknown setting listne: did you mean listen?\n", file.display()));
+    assert_eq!(
+        err,
+        format!(
+            "confab: {}:2: unknown setting listne: did you mean listen?\n",
+            file.display()
+        )
+    );
 
     let file = confab.file("[section]\nx = 1\n");
     let err = confab.bad(&["--config", file.to_str().unwrap()]);
@@ -105,7 +134,10 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
 #[test]
 fn an_unknown_variable_is_refused() {
     let err = Confab::new().with("CONFAB_DATADIR", "/x").bad(&[]);
-    assert_eq!(err, "confab: unknown variable CONFAB_DATADIR: did you mean CONFAB_DATA_DIR?\n");
+    assert_eq!(
+        err,
+        "confab: unknown variable CONFAB_DATADIR: did you mean CONFAB_DATA_DIR?\n"
+    );
 }
 
 #[test]
@@ -121,11 +153,23 @@ fn a_bad_value_is_refused_with_where_it_stands_though_it_is_overruled() {
     let err = confab.bad(&["--config", file.to_str().unwrap(), "--rate-limit", "1"]);
     assert!(err.contains(":1: rate_limit: "), "{err}");
 
-    assert!(confab.bad(&["--listen", "nowhere"]).starts_with("confab: --listen: "));
-    assert!(confab.bad(&["--ping-timeout", "20"]).contains("\"20\" is no span of time"));
+    assert!(
+        confab
+            .bad(&["--listen", "nowhere"])
+            .starts_with("confab: --listen: ")
+    );
+    assert!(
+        confab
+            .bad(&["--ping-timeout", "20"])
+            .contains("\"20\" is no span of time")
+    );
     assert!(confab.bad(&["--auth", "trust"]).contains("insecure"));
     assert!(confab.bad(&["--rate-limit", "fast"]).contains("no whole number"));
-    assert!(confab.bad(&["--rate-limit=-1"]).starts_with("confab: --rate-limit: "));
+    assert!(
+        confab
+            .bad(&["--rate-limit=-1"])
+            .starts_with("confab: --rate-limit: ")
+    );
     assert!(confab.bad(&["--log", "confab=loudly"]).contains("log filter"));
     let err = Confab::new().with("CONFAB_LOG_FORMAT", "xml").bad(&[]);
     assert!(err.starts_with("confab: CONFAB_LOG_FORMAT: "), "{err}");
@@ -136,21 +180,39 @@ fn a_file_that_is_no_toml_or_is_missing_is_refused_in_one_line() {
     let confab = Confab::new();
     let file = confab.file("rate_limit = 3\nlisten = \n");
     let err = confab.bad(&["--config", file.to_str().unwrap()]);
-    assert!(err.starts_with(&format!("confab: {}:2: ", file.display())), "{err}");
-    assert!(confab.bad(&["--config", "/nowhere/confab.toml"]).starts_with("confab: /nowhere/confab.toml: "));
+    assert!(
+        err.starts_with(&format!("confab: {}:2: ", file.display())),
+        "{err}"
+    );
+    assert!(
+        confab
+            .bad(&["--config", "/nowhere/confab.toml"])
+            .starts_with("confab: /nowhere/confab.toml: ")
+    );
 }
 
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     let confab = Confab::new();
     let err = confab.bad(&["--listen", "0.0.0.0:8080"]);
-    assert!(err.contains("--auth jwt") && err.contains("--insecure-anywhere"), "{err}");
+    assert!(
+        err.contains("--auth jwt") && err.contains("--insecure-anywhere"),
+        "{err}"
+    );
     confab.good(&["--listen", "0.0.0.0:8080", "--insecure-anywhere"]);
     confab.good(&["--listen", "0.0.0.0:8080", "--auth", "jwt"]);
     confab.good(&["--listen", "[::1]:8080"]);
     assert!(confab.bad(&["--tls-cert", "/x"]).contains("tls_key"));
-    assert!(confab.bad(&["--ping-timeout", "10ms"]).contains("ping_timeout is at least"));
-    assert!(confab.bad(&["--max-connections", "0"]).contains("max_connections is at least 1"));
+    assert!(
+        confab
+            .bad(&["--ping-timeout", "10ms"])
+            .contains("ping_timeout is at least")
+    );
+    assert!(
+        confab
+            .bad(&["--max-connections", "0"])
+            .contains("max_connections is at least 1")
+    );
 }
 
 #[test]
@@ -162,7 +224,10 @@ fn the_printed_defaults_are_good_and_change_nothing() {
     let shown = confab.good(&["--config", file.to_str().unwrap()]);
     for line in shown.lines().filter(|line| !line.starts_with('#')) {
         let (setting, _) = line.split_once("  # ").unwrap();
-        assert!(printed.out.lines().any(|line| line == setting), "{setting} is not as printed");
+        assert!(
+            printed.out.lines().any(|line| line == setting),
+            "{setting} is not as printed"
+        );
     }
     assert!(shown.lines().count() > 20, "{shown}");
 }
@@ -174,8 +239,13 @@ fn the_printed_examples_have_the_right_form() {
     let printed = confab.run(&["config", "default"]).out;
     let mut examples = 0;
     for line in printed.lines() {
-        let Some((name, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")) else { continue };
-        if name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()) {
+        let Some((name, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")) else {
+            continue;
+        };
+        if name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+        {
             examples += 1;
             let file = confab.file(&format!("{name} = {value}\n"));
             let ended = confab.run(&["check-config", "--config", file.to_str().unwrap()]);
@@ -192,8 +262,13 @@ fn every_setting_has_its_flag_in_the_help() {
     let help = confab.run(&["serve", "--help"]).out;
     let printed = confab.run(&["config", "default"]).out;
     for line in printed.lines().filter(|line| !line.starts_with('#')) {
-        let Some((name, _)) = line.split_once(" = ") else { continue };
+        let Some((name, _)) = line.split_once(" = ") else {
+            continue;
+        };
         assert!(help.contains(&format!("--{}", name.replace('_', "-"))), "{name}");
-        assert!(help.contains(&format!("[env: CONFAB_{}]", name.to_ascii_uppercase())), "{name}");
+        assert!(
+            help.contains(&format!("[env: CONFAB_{}]", name.to_ascii_uppercase())),
+            "{name}"
+        );
     }
 }
