@@ -1,5 +1,8 @@
 //! The first of Confab's two seams: a durable log in partitions, and soft messages around it.
 
+pub mod journal;
+pub mod local;
+
 use std::future::Future;
 
 use confab_chat::{GatewayId, Partition, Timestamp};
