@@ -8,6 +8,7 @@ mod screen;
 mod talk;
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) url: String,
     /// The token.
     pub(crate) token: Option<String>,
+    /// The authorities to trust under wss://, a PEM file, instead of the public ones.
+    pub(crate) ca: Option<PathBuf>,
     /// The device's name.
     pub(crate) device: String,
 }

@@ -223,6 +223,7 @@ fn chat_options(matches: &ArgMatches) -> chat::Options {
         to: text("to").unwrap_or_default(),
         url: text("url").unwrap_or_default(),
         token: text("token").or_else(|| env::var("CONFAB_TOKEN").ok()),
+        ca: matches.get_one::<PathBuf>("ca").cloned(),
         device: text("device").unwrap_or_default(),
     }
 }

@@ -1,12 +1,19 @@
 //! The client's connection.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Uri, header};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -23,6 +30,11 @@ const SILENCE: Duration = Duration::from_secs(15);
 const SEND: Duration = Duration::from_secs(10);
 /// The largest frame the service sends is 1 MiB.
 const FRAME: usize = 2 << 20;
+
+/// What a connection runs over: TCP, or TLS on it.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Why there is no connection.
 pub(crate) enum Refused {
@@ -43,9 +55,8 @@ pub(crate) enum Heard {
 }
 
 /// A connection to the service.
-#[derive(Debug)]
 pub(crate) struct Link {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     last_heard: Instant,
 }
 
@@ -55,10 +66,21 @@ impl Link {
         let request = request(options, last).map_err(|failure| Refused::Final(failure.to_string()))?;
         let uri = request.uri();
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = uri.port_u16().unwrap_or(80);
+        let tls = match uri.scheme_str() {
+            Some("wss") => Some(tls(options).map_err(|failure| Refused::Final(failure.to_string()))?),
+            _ => None,
+        };
+        let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
         let connect = async {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
+            let stream: Box<dyn Stream> = match tls {
+                None => Box::new(stream),
+                Some(tls) => {
+                    let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                    Box::new(tls.connect(name, stream).await?)
+                }
+            };
             let config = WebSocketConfig::default()
                 .max_message_size(Some(FRAME))
                 .max_frame_size(Some(FRAME));
@@ -113,6 +135,30 @@ impl Link {
     pub(crate) async fn close(&mut self) {
         let _gone_either_way = timeout(SEND, self.socket.close(None)).await;
     }
+}
+
+/// TLS that trusts the public authorities, or the ones that the options name instead.
+fn tls(options: &Options) -> Result<TlsConnector, Failure> {
+    let mut roots = RootCertStore::empty();
+    match &options.ca {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(file) => {
+            let what = || format!("--ca {}", file.display());
+            let certificates = CertificateDer::pem_file_iter(file).or_fail(Code::File, what())?;
+            for certificate in certificates {
+                roots
+                    .add(certificate.or_fail(Code::File, what())?)
+                    .or_fail(Code::File, what())?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config
+        .or_fail(Code::Fault, "TLS")?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Who the options say one is: the user named, or the one the token is for.

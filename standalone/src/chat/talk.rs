@@ -272,15 +272,9 @@ impl Talk {
             Request::History if error.is_some_and(is_passing) => Vec::new(),
             Request::History => {
                 self.behind = false;
-                let mut out = Vec::new();
-                for message in frame["payload"].as_array().into_iter().flatten() {
-                    out.extend(self.message(message, &message["sender"]));
-                }
+                let history = frame["payload"].as_array().into_iter().flatten();
                 let held = std::mem::take(&mut self.held);
-                out.extend(
-                    held.iter()
-                        .flat_map(|payload| self.message(payload, &payload["userId"])),
-                );
+                let mut out = self.messages(history.chain(&held));
                 out.extend(error.map(|error| told("history", error)));
                 out
             }
@@ -317,7 +311,13 @@ impl Talk {
             if self.last_event.is_some_and(|last| id <= last) {
                 out.clear();
             }
-            self.last_event = self.last_event.max(Some(id));
+            // `chats` may set the count back: the service then holds less than it once did.
+            let reset = frame["eventType"] == "chats";
+            self.last_event = if reset {
+                Some(id)
+            } else {
+                self.last_event.max(Some(id))
+            };
             out.push(Do::Send(json!({"type": "ack", "id": id}).to_string()));
         }
         out
@@ -333,7 +333,7 @@ impl Talk {
                 self.held.push(payload.clone());
                 Vec::new()
             }
-            "new" if here => self.message(payload, &payload["userId"]),
+            "new" if here => self.messages([payload].into_iter()),
             "new" if other => self.elsewhere(payload, &who),
             "edit" if here => {
                 vec![remark(&format!(
@@ -363,15 +363,35 @@ impl Talk {
         }
     }
 
-    /// A message of this chat, from the history or as it comes: shown once, and marked as read.
-    fn message(&mut self, message: &Value, sender: &Value) -> Vec<Do> {
-        let Some(id) = message["messageId"].as_u64().filter(|id| *id > self.shown) else {
-            return Vec::new();
-        };
+    /// Messages of this chat, from the history or as they come: shown, and the last one by another marked as read.
+    fn messages<'a>(&mut self, messages: impl Iterator<Item = &'a Value>) -> Vec<Do> {
+        let mut out = Vec::new();
+        let mut unread = None;
+        for message in messages {
+            let Some(id) = message["messageId"].as_u64().filter(|id| *id > self.shown) else {
+                continue;
+            };
+            // The history names the sender, the event the user.
+            let sender = message["sender"]
+                .as_str()
+                .or_else(|| message["userId"].as_str())
+                .unwrap_or_default();
+            if sender != self.me && message["status"] != "read" {
+                unread = Some(id);
+            }
+            out.push(self.message(id, sender, message));
+        }
+        if let Some(id) = unread {
+            let payload = json!({"chatId": self.to, "messageId": id});
+            out.push(self.request(Request::Mark, "read", &payload));
+        }
+        out
+    }
+
+    /// A message's line.
+    fn message(&mut self, id: u64, sender: &str, message: &Value) -> Do {
         self.shown = id;
         self.typing = false;
-        let sender = sender.as_str().unwrap_or_default();
-        let mine = sender == self.me;
         let text = if message.get("deletedAt").is_some() {
             (Tone::Faint, "(deleted)".to_owned())
         } else {
@@ -388,20 +408,14 @@ impl Talk {
         if let Some(files) = message["attachments"].as_array() {
             parts.push((Tone::Faint, format!(" [{} attached]", files.len())));
         }
-        if mine {
+        if sender == self.me {
             parts.push(match message["status"].as_str() {
                 Some("read") => (Tone::Read, " ✓✓".to_owned()),
                 Some("unread") => (Tone::Plain, " ✓✓".to_owned()),
                 _ => (Tone::Plain, " ✓".to_owned()),
             });
         }
-        let mut out = vec![Do::Show(Line { parts })];
-        let unread = !mine && message["status"] != "read";
-        if unread {
-            let payload = json!({"chatId": self.to, "messageId": id});
-            out.push(self.request(Request::Mark, "read", &payload));
-        }
-        out
+        Do::Show(Line { parts })
     }
 
     /// A message of another chat: told, and marked as delivered.
