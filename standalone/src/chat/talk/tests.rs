@@ -67,8 +67,9 @@ fn history_is_shown_in_order_with_ticks_and_what_is_unread_is_marked_read() {
         ]
     );
     let marks = sent(&out);
+    assert_eq!(marks.len(), 1, "one mark covers them all");
     assert_eq!(marks[0]["payloadType"], "read");
-    assert_eq!(marks[0]["payload"], json!({"chatId": "bob", "messageId": 3}));
+    assert_eq!(marks[0]["payload"], json!({"chatId": "bob", "messageId": 4}));
 }
 
 #[test]
