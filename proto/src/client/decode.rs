@@ -1,6 +1,7 @@
 //! What a client's frame says.
 
 use confab_chat::{ChatKey, Rejection, UserId};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::fields::{Text, Whole, object, read, read_field};
@@ -153,19 +154,15 @@ fn ack(envelope: &Envelope<'_>) -> Result<Incoming, Rejection> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(id);
-    if let Ok(number) = digits.parse::<u64>() {
-        return Ok(Incoming::Ack(number));
-    }
     let is_number = digits.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         && digits.ends_with(|c: char| c.is_ascii_digit())
-        && serde_json::from_str::<&RawValue>(digits).is_ok();
-    if is_number {
-        Ok(Incoming::Ignored)
-    } else {
-        Err(bad(
+        && read::<IgnoredAny>(digits).is_ok();
+    if !is_number {
+        return Err(bad(
             "id of an ack: expected a number, or the same number as a string",
-        ))
+        ));
     }
+    Ok(digits.parse().map_or(Incoming::Ignored, Incoming::Ack))
 }
 
 fn field<'a>(key: &str, value: Option<&'a RawValue>) -> Result<Text<'a>, Rejection> {
