@@ -1,8 +1,13 @@
 //! `cargo xtask`: the one entry point to everything that is run on this repository.
 
-#![allow(clippy::print_stdout, reason = "it talks to whoever runs it")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it talks to whoever runs it"
+)]
 
 mod house;
+mod services;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -24,7 +29,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!("xtask: {error:#}");
+            eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -46,8 +51,9 @@ fn run(arguments: &[String]) -> Result<()> {
             lint()?;
             test(passed_on)
         }
+        ["services", ref rest @ ..] => services::run(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}");
+            println!("{HELP}{}", services::HELP);
             Ok(())
         }
         _ => bail!("no such command: {}\n{HELP}", ours.join(" ")),
