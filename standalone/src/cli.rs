@@ -12,6 +12,20 @@ use crate::exit::{Code, Failure, OrFail};
 use crate::settings::{self, FIELDS, Given, Loaded, Span};
 use crate::token;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or stopped by a signal with the data clean
+    1  it did not work out: a refused connection, an unhealthy service
+   64  a flag, a variable or a line of the settings file is wrong
+   65  what the data directory holds cannot be read
+   66  a key or certificate file is missing, unreadable or no such thing
+   69  an address cannot be listened on
+   70  a fault of the service's own
+   73  the data directory cannot be made or written, or is not Confab's
+   74  input or output failed while the service ran
+   75  another process uses the data directory
+  130, 143  ended by force: a second SIGINT or SIGTERM";
+
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Asked {
@@ -83,6 +97,7 @@ fn command() -> Command {
         .about("A chat backend. Without a command it serves.")
         .subcommand_required(true)
         .disable_help_subcommand(true)
+        .after_help(EXIT_CODES)
         .subcommand(with_settings(
             Command::new("serve").about("Run the service (the default)"),
         ))
