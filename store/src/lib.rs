@@ -19,12 +19,18 @@
 //! every write carries a timestamp, a counter of that actor: of two writes of one key the one with the higher timestamp
 //! stands, at equal timestamps the one with the larger bytes, in whatever order they arrive.
 
+pub mod embedded;
+mod horizon;
+
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
+
+pub use embedded::{Embedded, EmbeddedOptions};
+pub use horizon::{Horizon, NoLog};
 
 /// The key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,424 @@
+//! The bytes of the embedded store: its tables, the keys in them, and what a value begins with.
+//!
+//! Keys are in the order of what they hold: numbers are big-endian, and a text that is followed by something ends in a
+//! zero byte, which no id contains. What stands before `|` is the partition key: the rows of every
+//! [`Range`] share one, and a shard of the overlay holds all of them.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | messages | chat 0 \| id | timestamp, row |
+//! | client_ids | chat 0 \| sender 0 clientMessageId | timestamp, row |
+//! | heads | chat 0 | timestamp, row |
+//! | rosters | chat 0 | timestamp, row |
+//! | marks | chat 0 \| up_to / 2048, user 0 kind up_to | timestamp, row |
+//! | memberships | user 0 \| chat | timestamp, row |
+//! | state | actor 0 \| `h`, or `m` user, or `s` chat | timestamp, row |
+//! | inbox | user 0 \| id | timestamp, expiry, row |
+//! | cursors | user 0 \| device | timestamp, row |
+//! | users | user 0 | timestamp, row |
+//! | checkpoints | partition | timestamp, row |
+//! | reach | partition | timestamp, row |
+//!
+//! Ids, buckets, `up_to`, timestamps and expiries (milliseconds, 0 for never) take 8 bytes, a partition 2, a kind 1 (`d`, `r`).
+//! In memory a key has its table's number before it, so that the rows of all tables are in one order.
+
+use std::cmp::Ordering;
+use std::hash::{DefaultHasher, Hasher};
+
+use bytes::Bytes;
+use confab_chat::limits::BUCKET_MESSAGES;
+use confab_chat::row::MarkKind;
+use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
+
+use crate::{Key, StatePart, StoreError, Write};
+
+/// A table. The number is only used in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub(super) enum Table {
+    Messages,
+    ClientIds,
+    Heads,
+    Rosters,
+    Marks,
+    Memberships,
+    State,
+    Inbox,
+    Cursors,
+    Users,
+    Checkpoints,
+    Reach,
+}
+
+impl Table {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Messages,
+        Self::ClientIds,
+        Self::Heads,
+        Self::Rosters,
+        Self::Marks,
+        Self::Memberships,
+        Self::State,
+        Self::Inbox,
+        Self::Cursors,
+        Self::Users,
+        Self::Checkpoints,
+        Self::Reach,
+    ];
+
+    /// Its name on disk.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::ClientIds => "client_ids",
+            Self::Heads => "heads",
+            Self::Rosters => "rosters",
+            Self::Marks => "marks",
+            Self::Memberships => "memberships",
+            Self::State => "state",
+            Self::Inbox => "inbox",
+            Self::Cursors => "cursors",
+            Self::Users => "users",
+            Self::Checkpoints => "checkpoints",
+            Self::Reach => "reach",
+        }
+    }
+
+    /// Whether a key of it is only ever written with the same bytes, so that any copy is as good as another.
+    pub(super) fn is_insert_only(self) -> bool {
+        matches!(self, Self::ClientIds | Self::Marks | Self::Inbox)
+    }
+
+    fn of(key: &Key) -> Self {
+        match key {
+            Key::Message(..) => Self::Messages,
+            Key::ClientId(..) => Self::ClientIds,
+            Key::Head(_) => Self::Heads,
+            Key::Roster(_) => Self::Rosters,
+            Key::Mark(..) => Self::Marks,
+            Key::Membership(..) => Self::Memberships,
+            Key::State(..) => Self::State,
+            Key::Inbox(..) => Self::Inbox,
+            Key::Cursor(..) => Self::Cursors,
+            Key::User(_) => Self::Users,
+            Key::Checkpoint(_) => Self::Checkpoints,
+            Key::Reach(_) => Self::Reach,
+        }
+    }
+}
+
+/// A key as it stands in memory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RowKey(Bytes);
+
+impl RowKey {
+    pub(super) fn table(&self) -> Table {
+        Table::ALL[usize::from(self.0[0])]
+    }
+
+    /// The key as it stands on disk.
+    pub(super) fn on_disk(&self) -> Bytes {
+        self.0.slice(1..)
+    }
+
+    pub(super) fn from_disk(table: Table, key: &[u8]) -> Self {
+        let mut writer = KeyWriter::new(table, key.len());
+        writer.bytes.extend_from_slice(key);
+        writer.finish()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Builds keys.
+pub(super) struct KeyWriter {
+    bytes: Vec<u8>,
+    shard: u64,
+}
+
+impl KeyWriter {
+    pub(super) fn new(table: Table, capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(1 + capacity);
+        bytes.push(table as u8);
+        Self { bytes, shard: 0 }
+    }
+
+    /// Begins a key with its partition key.
+    pub(super) fn under(table: Table, text: &str, rest: usize) -> Self {
+        let mut writer = Self::new(table, text.len() + 1 + rest).text(text);
+        writer.shard = shard_of(text.as_bytes());
+        writer
+    }
+
+    pub(super) fn text(mut self, text: &str) -> Self {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.push(0);
+        self
+    }
+
+    /// A text that nothing follows.
+    fn last(mut self, text: &str) -> Self {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    pub(super) fn number(mut self, number: u64) -> Self {
+        self.bytes.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    pub(super) fn byte(mut self, byte: u8) -> Self {
+        self.bytes.push(byte);
+        self
+    }
+
+    /// Turns the key into the first one behind all that begin with it.
+    pub(super) fn behind(mut self) -> Self {
+        while self.bytes.last() == Some(&u8::MAX) {
+            self.bytes.pop();
+        }
+        if let Some(last) = self.bytes.last_mut() {
+            *last += 1;
+        }
+        self
+    }
+
+    pub(super) fn shard(&self) -> u64 {
+        self.shard
+    }
+
+    pub(super) fn finish(self) -> RowKey {
+        RowKey(self.bytes.into())
+    }
+}
+
+fn shard_of(partition_key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(partition_key);
+    hasher.finish()
+}
+
+/// The key's bytes, and the hash of its partition key.
+pub(super) fn encode(key: &Key) -> (RowKey, u64) {
+    let table = Table::of(key);
+    let writer = match key {
+        Key::Message(chat, id) => KeyWriter::under(table, chat.as_str(), 8).number(*id),
+        Key::ClientId(chat, user, id) => {
+            let rest = user.as_str().len() + 1 + id.len();
+            KeyWriter::under(table, chat.as_str(), rest)
+                .text(user.as_str())
+                .last(id)
+        }
+        Key::Head(chat) | Key::Roster(chat) => KeyWriter::under(table, chat.as_str(), 0),
+        Key::Mark(chat, user, kind, up_to) => {
+            let rest = 8 + user.as_str().len() + 1 + 1 + 8;
+            let writer = KeyWriter::under(table, chat.as_str(), rest).number(up_to / BUCKET_MESSAGES);
+            writer.text(user.as_str()).byte(kind_byte(*kind)).number(*up_to)
+        }
+        Key::Membership(user, chat) => {
+            KeyWriter::under(table, user.as_str(), chat.as_str().len()).last(chat.as_str())
+        }
+        Key::State(actor, part) => {
+            let (tag, text) = match part {
+                StatePart::Head => (b'h', ""),
+                StatePart::Member(user) => (b'm', user.as_str()),
+                StatePart::Seen(chat) => (b's', chat.as_str()),
+            };
+            under_actor(actor, 1 + text.len()).byte(tag).last(text)
+        }
+        Key::Inbox(user, id) => KeyWriter::under(table, user.as_str(), 8).number(*id),
+        Key::Cursor(user, device) => {
+            KeyWriter::under(table, user.as_str(), device.as_str().len()).last(device.as_str())
+        }
+        Key::User(user) => KeyWriter::under(table, user.as_str(), 0),
+        Key::Checkpoint(partition) | Key::Reach(partition) => {
+            let mut writer = KeyWriter::new(table, 2);
+            writer.bytes.extend_from_slice(&partition.0.to_be_bytes());
+            writer.shard = u64::from(partition.0);
+            writer
+        }
+    };
+    let shard = writer.shard();
+    (writer.finish(), shard)
+}
+
+/// Begins a key of an actor's state.
+pub(super) fn under_actor(actor: &ActorKey, rest: usize) -> KeyWriter {
+    match actor {
+        ActorKey::Chat(chat) => KeyWriter::under(Table::State, chat.as_str(), rest),
+        ActorKey::Mailbox(user) => KeyWriter::under(Table::State, &format!("u:{user}"), rest),
+    }
+}
+
+pub(super) fn kind_byte(kind: MarkKind) -> u8 {
+    match kind {
+        MarkKind::Delivered => b'd',
+        MarkKind::Read => b'r',
+    }
+}
+
+/// Reads a key back.
+///
+/// # Errors
+/// `Corrupt`: it is none.
+pub(super) fn decode(key: &RowKey) -> Result<Key, StoreError> {
+    let table = key.table();
+    let corrupt = || StoreError::Corrupt(format!("a key of {}", table.name()));
+    Reader(&key.0[1..]).key(table).ok_or_else(corrupt)
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn key(mut self, table: Table) -> Option<Key> {
+        let key = match table {
+            Table::Messages => Key::Message(self.chat()?, self.number()?),
+            Table::ClientIds => Key::ClientId(self.chat()?, self.user()?, self.rest()?.into()),
+            Table::Heads => Key::Head(self.chat()?),
+            Table::Rosters => Key::Roster(self.chat()?),
+            Table::Marks => {
+                let chat = self.chat()?;
+                self.number()?;
+                Key::Mark(chat, self.user()?, self.kind()?, self.number()?)
+            }
+            Table::Memberships => Key::Membership(self.user()?, ChatKey::parse(self.rest()?).ok()?),
+            Table::State => Key::State(self.actor()?, self.part()?),
+            Table::Inbox => Key::Inbox(self.user()?, self.number()?),
+            Table::Cursors => Key::Cursor(self.user()?, DeviceId::parse(self.rest()?).ok()?),
+            Table::Users => Key::User(self.user()?),
+            Table::Checkpoints => Key::Checkpoint(self.partition()?),
+            Table::Reach => Key::Reach(self.partition()?),
+        };
+        self.0.is_empty().then_some(key)
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let end = self.0.iter().position(|byte| *byte == 0)?;
+        let text = self.take(end)?;
+        self.take(1)?;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn rest(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.take(self.0.len())?).ok()
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn chat(&mut self) -> Option<ChatKey> {
+        ChatKey::parse(self.text()?).ok()
+    }
+
+    fn user(&mut self) -> Option<UserId> {
+        UserId::parse(self.text()?).ok()
+    }
+
+    fn kind(&mut self) -> Option<MarkKind> {
+        match self.take(1)? {
+            b"d" => Some(MarkKind::Delivered),
+            b"r" => Some(MarkKind::Read),
+            _ => None,
+        }
+    }
+
+    fn actor(&mut self) -> Option<ActorKey> {
+        let text = self.text()?;
+        match text.strip_prefix("u:") {
+            Some(user) => UserId::parse(user).ok().map(ActorKey::Mailbox),
+            None => ChatKey::parse(text).ok().map(ActorKey::Chat),
+        }
+    }
+
+    fn part(&mut self) -> Option<StatePart> {
+        match self.take(1)? {
+            b"h" => Some(StatePart::Head),
+            b"m" => UserId::parse(self.rest()?).ok().map(StatePart::Member),
+            b"s" => ChatKey::parse(self.rest()?).ok().map(StatePart::Seen),
+            _ => None,
+        }
+    }
+
+    fn partition(&mut self) -> Option<Partition> {
+        Some(Partition(u16::from_be_bytes(self.take(2)?.try_into().ok()?)))
+    }
+}
+
+/// A value as it stands in memory and on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored(Bytes);
+
+impl Stored {
+    pub(super) fn encode(table: Table, write: &Write) -> Self {
+        let mut bytes = Vec::with_capacity(head_bytes(table) + write.value.len());
+        bytes.extend_from_slice(&write.timestamp.to_be_bytes());
+        if table == Table::Inbox {
+            bytes.extend_from_slice(&write.expires.map_or(0, |at| at.0).to_be_bytes());
+        }
+        bytes.extend_from_slice(&write.value);
+        Self(bytes.into())
+    }
+
+    /// Takes a value from disk.
+    ///
+    /// # Errors
+    /// `Corrupt`: it is too short.
+    pub(super) fn from_disk(table: Table, bytes: Bytes) -> Result<Self, StoreError> {
+        if bytes.len() < head_bytes(table) {
+            return Err(StoreError::Corrupt(format!("a value of {}", table.name())));
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(super) fn on_disk(&self) -> Bytes {
+        self.0.clone()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn timestamp(&self) -> u64 {
+        number_at(&self.0, 0)
+    }
+
+    pub(super) fn value(&self, table: Table) -> Bytes {
+        self.0.slice(head_bytes(table)..)
+    }
+
+    pub(super) fn is_expired(&self, table: Table, now: Timestamp) -> bool {
+        let expires = if table == Table::Inbox {
+            number_at(&self.0, 8)
+        } else {
+            0
+        };
+        expires != 0 && expires <= now.0
+    }
+
+    /// Whether this one stands against another of the same key; of equals, the other does.
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        // Timestamps are big-endian and come first, then the bytes.
+        self.0.cmp(&other.0) == Ordering::Greater
+    }
+}
+
+fn head_bytes(table: Table) -> usize {
+    if table == Table::Inbox { 16 } else { 8 }
+}
+
+fn number_at(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at..at + 8)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_be_bytes)
+}

@@ -1,0 +1,161 @@
+//! Reading: the overlay and the disk as one.
+
+use std::cmp::Ordering;
+
+use confab_chat::Timestamp;
+use fjall::Readable;
+
+use super::keys::{self, RowKey, Stored, Table};
+use super::open::{Shared, store_error};
+use super::ranges::Spans;
+use crate::{Key, Range, Record, StoreError, Take};
+
+type Row = (RowKey, Stored);
+
+impl Shared {
+    pub(super) fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {
+        let (row_key, shard) = keys::encode(&key);
+        let table = row_key.table();
+        let fresh = self.overlay.get(&row_key, shard);
+        let stands = match fresh {
+            Some(fresh) if table.is_insert_only() => Some(fresh),
+            fresh => {
+                let saved = self.saved(table, &row_key)?;
+                match (fresh, saved) {
+                    (Some(fresh), Some(saved)) => Some(if saved.beats(&fresh) { saved } else { fresh }),
+                    (fresh, saved) => fresh.or(saved),
+                }
+            }
+        };
+        let now = self.now();
+        let stands = stands.filter(|stored| !stored.is_expired(table, now));
+        Ok(stands.map(|stored| record(key, table, &stored)))
+    }
+
+    /// The row as it is saved.
+    pub(super) fn saved(&self, table: Table, key: &RowKey) -> Result<Option<Stored>, StoreError> {
+        let found = self
+            .table(table)
+            .get(key.on_disk())
+            .map_err(|error| store_error(&error))?;
+        found
+            .map(|bytes| Stored::from_disk(table, bytes.into()))
+            .transpose()
+    }
+
+    pub(super) fn scan(&self, range: &Range, take: Take) -> Result<Vec<Record>, StoreError> {
+        let spans = Spans::of(range, |from, to, shard| self.last_key(from, to, shard))?;
+        // The overlay first: what leaves it in between is on disk by then.
+        let mut fresh = self.overlay.range(&spans.runs, spans.shard);
+        let (limit, down) = match take {
+            Take::All => (usize::MAX, false),
+            Take::First(limit) => (limit, false),
+            Take::Last(limit) => (limit, true),
+        };
+        if down {
+            fresh.reverse();
+        }
+        let mut found = Found {
+            now: self.now(),
+            spans: &spans,
+            limit,
+            records: Vec::new(),
+        };
+        if limit > 0 {
+            self.merge(&spans, fresh, down, &mut found)?;
+        }
+        Ok(found.records)
+    }
+
+    /// Gives the rows of both, in order, until there are enough.
+    fn merge(
+        &self,
+        spans: &Spans,
+        fresh: Vec<Row>,
+        down: bool,
+        found: &mut Found<'_>,
+    ) -> Result<(), StoreError> {
+        let order = |a: &RowKey, b: &RowKey| if down { b.cmp(a) } else { a.cmp(b) };
+        let mut fresh = fresh.into_iter().peekable();
+        // One snapshot, so that a batch that is saved meanwhile is seen whole or not at all.
+        let snapshot = self.database.snapshot();
+        let mut runs: Vec<_> = spans.runs.iter().collect();
+        if down {
+            runs.reverse();
+        }
+        for (from, to) in runs {
+            let mut saved = snapshot.range(self.table(spans.table), from.on_disk()..to.on_disk());
+            while let Some(guard) = if down { saved.next_back() } else { saved.next() } {
+                let (key, stored) = guard.into_inner().map_err(|error| store_error(&error))?;
+                let key = RowKey::from_disk(spans.table, &key);
+                let mut stored = Stored::from_disk(spans.table, stored.into())?;
+                while let Some(row) = fresh.next_if(|row| order(&row.0, &key) == Ordering::Less) {
+                    if !found.take(&row.0, &row.1)? {
+                        return Ok(());
+                    }
+                }
+                if let Some((_, newer)) = fresh.next_if(|row| row.0 == key)
+                    && newer.beats(&stored)
+                {
+                    stored = newer;
+                }
+                if !found.take(&key, &stored)? {
+                    return Ok(());
+                }
+            }
+        }
+        for (key, stored) in fresh {
+            if !found.take(&key, &stored)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last key from one to before another.
+    fn last_key(&self, from: &RowKey, to: &RowKey, shard: u64) -> Result<Option<Key>, StoreError> {
+        let fresh = self.overlay.last(from, to, shard);
+        let table = from.table();
+        let saved = self.table(table).range(from.on_disk()..to.on_disk()).next_back();
+        let saved = saved
+            .map(fjall::Guard::key)
+            .transpose()
+            .map_err(|error| store_error(&error))?;
+        let saved = saved.map(|key| RowKey::from_disk(table, &key));
+        fresh.max(saved).map(|key| keys::decode(&key)).transpose()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp((self.options.clock)())
+    }
+}
+
+/// The rows found so far.
+struct Found<'a> {
+    now: Timestamp,
+    spans: &'a Spans,
+    limit: usize,
+    records: Vec<Record>,
+}
+
+impl Found<'_> {
+    /// Takes a row if it is of the range. False once there are enough.
+    fn take(&mut self, key: &RowKey, stored: &Stored) -> Result<bool, StoreError> {
+        if stored.is_expired(self.spans.table, self.now) {
+            return Ok(true);
+        }
+        let key = keys::decode(key)?;
+        if self.spans.contains(&key) {
+            self.records.push(record(key, self.spans.table, stored));
+        }
+        Ok(self.records.len() < self.limit)
+    }
+}
+
+fn record(key: Key, table: Table, stored: &Stored) -> Record {
+    Record {
+        key,
+        timestamp: stored.timestamp(),
+        value: stored.value(table),
+    }
+}
