@@ -100,6 +100,27 @@ impl Client {
         id
     }
 
+    /// Sends a request; `None` when the connection is gone.
+    pub(crate) async fn try_ask(&mut self, payload_type: &str, payload: Value) -> Option<String> {
+        let id = format!("r{}", self.next_request);
+        self.next_request += 1;
+        self.asked.insert(id.clone(), payload_type.to_owned());
+        let frame = json!({"type": "request", "id": id, "payloadType": payload_type, "payload": payload});
+        self.try_send(&frame).await.then_some(id)
+    }
+
+    /// Waits for the whole response to a request; `None` when the connection is gone first.
+    pub(crate) async fn try_response(&mut self, id: &str) -> Option<Value> {
+        loop {
+            if let Some(response) = self.responses.remove(id) {
+                return Some(response);
+            }
+            if !self.read().await {
+                return None;
+            }
+        }
+    }
+
     /// Waits for the whole response to a request.
     pub(crate) async fn response(&mut self, id: &str) -> Value {
         loop {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::PATIENCE;
@@ -107,12 +108,40 @@ impl Connecting {
         }
     }
 
+    /// Connects, if the service is there.
+    pub(crate) async fn attempt(self) -> Option<Client> {
+        let stream = timeout(PATIENCE, TcpStream::connect(self.address))
+            .await
+            .unwrap()
+            .ok()?;
+        stream.set_nodelay(true).ok()?;
+        let (ws, _) = timeout(PATIENCE, client_async(self.request(), stream))
+            .await
+            .unwrap()
+            .ok()?;
+        Some(Client::new(ws))
+    }
+
     /// Connects, and must be refused.
     pub(crate) async fn refused(self) -> u16 {
         match self.handshake().await {
             Ok(_) => panic!("the handshake was accepted"),
             Err(refused) => refused.status,
         }
+    }
+
+    fn request(&self) -> Request {
+        let query: Vec<String> = self
+            .query
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let url = format!("ws://{}/ws?{}", self.address, query.join("&"));
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name.clone(), value.clone());
+        }
+        request
     }
 
     /// Connects; with the headers of the answer.
@@ -126,16 +155,7 @@ impl Connecting {
             .unwrap()
             .unwrap();
         stream.set_nodelay(true).unwrap();
-        let query: Vec<String> = self
-            .query
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let url = format!("ws://{}/ws?{}", self.address, query.join("&"));
-        let mut request = url.into_client_request().unwrap();
-        for (name, value) in self.headers {
-            request.headers_mut().append(name, value);
-        }
+        let request = self.request();
         match timeout(PATIENCE, client_async(request, stream))
             .await
             .expect("the handshake is answered")

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test crate uses its part of it")]
 
+pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod schema;
