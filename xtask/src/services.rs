@@ -28,7 +28,7 @@ use site::Site;
 use state::Book;
 
 pub(crate) const HELP: &str = "\
-  services up [--keep] [--print-env]
+\x20 services up [--keep] [--print-env]
              start nats-server and a CQL database on loopback, empty, and wait until both answer;
              --keep goes on with the data of the last time, --print-env prints the addresses for a shell
   services down | status

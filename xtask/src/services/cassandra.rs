@@ -37,12 +37,10 @@ pub(super) fn on_path(site: &Site, ports: &[u16]) -> Result<Plan> {
     let data = site.data("cassandra");
     let mut flags = properties(site, ports, &data)?;
     flags.push(format!("-Dcassandra.jmx.local.port={}", ports[3]));
+    let lone = include_str!("cassandra/jvm.options").lines();
     flags.extend(
-        [
-            "-Dcassandra.ring_delay_ms=0",
-            "-Dcassandra.skip_wait_for_gossip_to_settle=0",
-        ]
-        .map(str::to_owned),
+        lone.filter(|line| line.starts_with("-Dcassandra."))
+            .map(str::to_owned),
     );
     let mut command = Command::new(&program);
     // In the foreground, and as whoever calls.
@@ -119,7 +117,7 @@ fn fetch(site: &Site, java: &Java, draft: &Path) -> Result<()> {
     command
         .arg(format!("-DoutputDirectory={}", draft.join("lib").display()))
         .env("JAVA_HOME", &java.home);
-    process::run(command, &site.tool_log(Kind::Cql), FETCH)?;
+    process::fetch(Kind::Cql, command, &site.tool_log(Kind::Cql), FETCH)?;
     agent(&draft.join("lib")).map(|_| ())
 }
 

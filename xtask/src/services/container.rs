@@ -39,10 +39,19 @@ pub(super) fn engine(site: &Site, kind: Kind) -> Result<PathBuf> {
     Ok(docker)
 }
 
-/// Starts it and returns the container's name.
-pub(super) fn start(site: &Site, kind: Kind, container: &Container, keep: bool) -> Result<String> {
+/// Starts it and returns the container's name. The log of one that was left behind is saved.
+pub(super) fn start(
+    site: &Site,
+    kind: Kind,
+    container: &Container,
+    log: &Path,
+    keep: bool,
+) -> Result<String> {
     let name = site.container_name(kind);
-    remove(site, kind, &name)?;
+    if exists(site, kind, &name)? {
+        save_log(site, kind, &name, &log.with_extension("log.old"))?;
+        remove(site, kind, &name)?;
+    }
     if !keep {
         docker(site, kind, &["volume", "rm", "--force", &name])?;
     }
@@ -92,10 +101,7 @@ pub(super) fn save_log(site: &Site, kind: Kind, name: &str, log: &Path) -> Resul
 }
 
 fn remove(site: &Site, kind: Kind, name: &str) -> Result<()> {
-    if exists(site, kind, name)? {
-        docker(site, kind, &["rm", "--force", name])?;
-    }
-    Ok(())
+    docker(site, kind, &["rm", "--force", name]).map(|_| ())
 }
 
 fn exists(site: &Site, kind: Kind, name: &str) -> Result<bool> {

@@ -76,7 +76,7 @@ fn by_go(site: &Site, ports: &[u16]) -> Result<Plan> {
             .env_remove("GOOS")
             .env_remove("GOARCH")
             .env_remove("GOFLAGS");
-        process::run(command, &site.tool_log(Kind::Nats), BUILD).map(|_| ())
+        process::fetch(Kind::Nats, command, &site.tool_log(Kind::Nats), BUILD)
     })?;
     plan(site, ports, &folder.join("nats-server"), "as a Go module")
 }
@@ -93,9 +93,10 @@ fn by_apt(site: &Site, ports: &[u16]) -> Result<Plan> {
             .find("dpkg-deb")
             .context("dpkg-deb is not on the PATH")?;
         let log = site.tool_log(Kind::Nats);
+        eprintln!("nats: fetching the distribution's nats-server (once; 4 MB)");
         let mut command = Command::new(apt);
         command.args(["download", "nats-server"]).current_dir(draft);
-        process::run(command, &log, BUILD)?;
+        process::fetch(Kind::Nats, command, &log, BUILD)?;
         let package = fs::read_dir(draft)?.flatten().map(|entry| entry.path());
         let package = package
             .into_iter()
@@ -105,8 +106,7 @@ fn by_apt(site: &Site, ports: &[u16]) -> Result<Plan> {
             .arg("--extract")
             .arg(package.context("apt-get downloaded no package")?)
             .arg(draft);
-        process::run(command, &log, BUILD)?;
-        Ok(())
+        process::fetch(Kind::Nats, command, &log, BUILD)
     })?;
     plan(
         site,

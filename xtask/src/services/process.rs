@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
+
 /// How long the system may take to clear away a process after SIGKILL.
 const BURIAL: Duration = Duration::from_secs(10);
 
@@ -169,6 +171,17 @@ pub(super) fn run(mut command: Command, log: &Path, limit: Duration) -> Result<S
     match status {
         Some(status) if status.success() => Ok(String::from_utf8_lossy(&fs::read(log)?).into_owned()),
         _ => bail!("{program} failed: {}", tail(log)),
+    }
+}
+
+/// As [`run`], for what was announced: a failure is said at once, as another source may work and the reason be lost.
+pub(super) fn fetch(kind: Kind, command: Command, log: &Path, limit: Duration) -> Result<()> {
+    match run(command, log, limit) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            eprintln!("{}: {error:#}", kind.name());
+            bail!("fetching it failed, as said above");
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::Kind;
 use super::site::Site;
 use super::state::{Book, Keeper};
+use super::{Kind, container};
 
 /// Prints where both services are and whether they answer; fails if one does not.
 pub(super) fn status(site: &Site) -> Result<()> {
@@ -37,6 +37,10 @@ fn one(site: &Site, book: &Book, kind: Kind) -> bool {
     };
     println!("{name}: {}", running.address);
     println!("    from    {}", running.source);
+    if let Keeper::Container(name) = &running.keeper {
+        // The engine keeps the log of a container that runs; a failure shows in the health below.
+        container::save_log(site, kind, name, &running.log).ok();
+    }
     println!("    log     {}", running.log.display());
     if !running.keeper.alive(site, kind) {
         println!(

@@ -98,15 +98,23 @@ pub(super) fn first_that_works(
     let name = kind.name();
     let mut refusals = Vec::new();
     for recipe in recipes {
-        let started =
-            (recipe.prepare)(site, ports).and_then(|plan| start(kind, site, book, plan, ports, keep));
-        match started {
+        let plan = match (recipe.prepare)(site, ports) {
+            Ok(plan) => plan,
+            Err(error) => {
+                refusals.push(format!("{}: {error:#}", recipe.name));
+                continue;
+            }
+        };
+        match start(kind, site, book, plan, ports, keep) {
             Ok(address) => return Ok(address),
-            Err(error) => refusals.push(format!("{}: {error:#}", recipe.name)),
+            Err(error) => {
+                eprintln!("{name}: it does not start: {error:#}");
+                refusals.push(format!("{}: it does not start", recipe.name));
+            }
         }
     }
     bail!(
-        "{name}: no source of it works ({}=host:port would name a server that runs):\n  {}",
+        "{name}: no source of it works ({}=host:port names a server that runs; docs/development.md has the needs):\n  {}",
         kind.variable(),
         refusals.join("\n  ")
     )
@@ -132,7 +140,9 @@ fn start(kind: Kind, site: &Site, book: &Book, plan: Plan, ports: &[u16], keep: 
             command.current_dir(&data);
             Keeper::Process(process::launch(command, &log)?)
         }
-        Start::Container(container) => Keeper::Container(container::start(site, kind, &container, keep)?),
+        Start::Container(container) => {
+            Keeper::Container(container::start(site, kind, &container, &log, keep)?)
+        }
     };
     let running = Running {
         source,
@@ -153,7 +163,7 @@ fn start(kind: Kind, site: &Site, book: &Book, plan: Plan, ports: &[u16], keep: 
         Err(error) => {
             let stopped = running.keeper.stop(site, kind, &running.log)?;
             book.set(kind, None)?;
-            bail!("it {stopped}: {error:#}; {}", process::tail(&running.log))
+            bail!("{error:#} (it {stopped}); {}", process::tail(&running.log))
         }
     }
 }
