@@ -8,6 +8,7 @@
 
 mod content;
 mod delivery;
+mod event;
 mod form;
 mod limits;
 mod log;

@@ -13,6 +13,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::{BoxedStrategy, Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use support::golden::Golden;
@@ -107,28 +108,30 @@ fn damaged_frame() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Decodes as several users, and checks what must hold of the outcome whatever the frame.
+/// Decodes a frame, and checks what must hold of the outcome whatever the frame.
 fn check(frame: &[u8]) {
     let incoming = decode(&user("ann"), frame);
+    // Looser than `Value`, which takes no number that is too large for a float.
+    let is_json = serde_json::from_slice::<IgnoredAny>(frame).is_ok();
     let value: Option<Value> = serde_json::from_slice(frame).ok();
     match &incoming {
         Incoming::Ping => assert!(
             !value.is_some_and(|value| value.is_object()),
-            "an object is no ping"
+            "no object is a ping"
         ),
         Incoming::Request { id, request } => {
-            let value = value.expect("a request is JSON");
-            assert_eq!(value["id"], json!(id));
+            assert!(is_json && value.is_none_or(|value| value["id"] == json!(id)));
             assert!(id.len() <= 64);
             if let Err(rejection) = request {
                 assert!(!rejection.message.is_empty() && rejection.message.len() <= 200);
             }
         }
         Incoming::Invalid { rejection, .. } => {
+            assert!(is_json);
             assert!(!rejection.message.is_empty() && rejection.message.len() <= 200);
         }
         Incoming::Typing { .. } | Incoming::Offline | Incoming::Ack(_) | Incoming::Ignored => {
-            assert!(value.is_some(), "{incoming:?} comes from an object");
+            assert!(is_json)
         }
     }
 }
@@ -192,7 +195,7 @@ proptest! {
             prop_assert_eq!(&frame["id"], &json!(item.id));
             prop_assert_eq!(&frame["timestamp"], &json!(item.at.0));
             prop_assert_eq!(&frame["payload"]["attachments"], &frame["payload"]["atttachments"]);
-            prop_assert!(!out.windows(4).any(|part| part == b"null"), "no null is sent");
+            prop_assert!(!holds_null(&frame), "no null is sent: {}", frame);
         }
     }
 
@@ -231,6 +234,15 @@ proptest! {
         encode::payload_response(&mut out, &id, Timestamp(5), b"[1]");
         let frame: Value = serde_json::from_slice(&out).expect("JSON");
         prop_assert_eq!(frame, json!({"type": "response", "id": id, "timestamp": 5, "payload": [1]}));
+    }
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(holds_null),
+        Value::Object(fields) => fields.values().any(holds_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

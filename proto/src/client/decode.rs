@@ -80,13 +80,14 @@ pub fn decode(user: &UserId, frame: &[u8]) -> Incoming {
     let Ok(text) = std::str::from_utf8(frame) else {
         return not_text(frame);
     };
-    if scan::is_suspicious(frame) {
-        if !scan::is_json_object(frame) {
-            return Incoming::Ping;
-        }
-        if let Some(fault) = scan::fault(frame) {
-            return invalid(text, bad(fault));
-        }
+    if scan::is_suspicious(frame)
+        && let Some(fault) = scan::fault(frame)
+    {
+        return if scan::is_json_object(frame) {
+            invalid(text, bad(fault))
+        } else {
+            Incoming::Ping
+        };
     }
     match read::<Envelope<'_>>(text).and_then(|envelope| dispatch(user, &envelope)) {
         Ok(incoming) => incoming,

@@ -22,7 +22,7 @@ pub(super) fn is_suspicious(bytes: &[u8]) -> bool {
     opening > MAX_DEPTH || (bytes.contains(&b'\\') && bytes.windows(2).any(|pair| pair == b"\\u"))
 }
 
-/// What is wrong with a text that is known to be JSON: nested too deep, or half a surrogate pair.
+/// What is wrong with a text if it is JSON: nested too deep, or half a surrogate pair.
 pub(super) fn fault(json: &[u8]) -> Option<&'static str> {
     let mut depth = 0_usize;
     let mut at = 0;
