@@ -224,7 +224,7 @@ fn lost_changes_are_noticed() {
 #[test]
 fn lost_and_changed_marks_are_noticed() {
     notices("is gone", |history| {
-        let _: () = history.views[0].messages[0].marks.clear();
+        history.views[0].messages[0].marks.clear();
     });
     notices("but it carries", |history| {
         history.views[0].messages[1]
