@@ -66,7 +66,7 @@ pub struct Effects {
     pub events: Vec<(u64, Arc<Event>)>,
     /// Which of the items were new, by their place in the entry; the others are repeats.
     pub fresh: Vec<usize>,
-    /// Chats whose last version seen changed.
+    /// Chats whose last version seen changed, each once.
     pub changed: Vec<ChatKey>,
 }
 
@@ -92,15 +92,16 @@ impl State {
 pub fn deliver(state: &mut State, at: At, items: &[Incoming<'_>]) -> Effects {
     let mut effects = begin(state, at);
     for (place, item) in items.iter().enumerate() {
-        if state
-            .seen
-            .get(item.chat)
-            .is_some_and(|seen| item.version <= *seen)
-        {
-            continue;
+        match state.seen.get_mut(item.chat) {
+            Some(seen) if item.version <= *seen => continue,
+            Some(seen) => *seen = item.version,
+            None => {
+                state.seen.insert(item.chat.clone(), item.version);
+            }
         }
-        state.seen.insert(item.chat.clone(), item.version);
-        effects.changed.push(item.chat.clone());
+        if !effects.changed.contains(item.chat) {
+            effects.changed.push(item.chat.clone());
+        }
         effects.fresh.push(place);
         for event in item.events {
             state.head.last += 1;
