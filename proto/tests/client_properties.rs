@@ -131,7 +131,7 @@ fn check(frame: &[u8]) {
             assert!(!rejection.message.is_empty() && rejection.message.len() <= 200);
         }
         Incoming::Typing { .. } | Incoming::Offline | Incoming::Ack(_) | Incoming::Ignored => {
-            assert!(is_json)
+            assert!(is_json);
         }
     }
 }
