@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -16,7 +16,13 @@ const BLOCK: usize = 512;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub struct SimulatedDisk(Arc<Mutex<State>>);
+pub struct SimulatedDisk(Arc<Device>);
+
+#[derive(Debug, Default)]
+struct Device {
+    state: Mutex<State>,
+    resumed: Condvar,
+}
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +40,9 @@ struct State {
     durable_names: BTreeMap<String, Arc<Mutex<Content>>>,
     fault: Option<(u64, Fault)>,
     syncs: u64,
+    paused: bool,
+    /// Syncs that wait for the end of the pause.
+    waiting: usize,
     off: bool,
 }
 
@@ -54,13 +63,40 @@ impl SimulatedDisk {
         Self::default()
     }
 
+    fn with(state: State) -> Self {
+        Self(Arc::new(Device {
+            state: Mutex::new(state),
+            resumed: Condvar::new(),
+        }))
+    }
+
+    /// Makes every sync of a file wait until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.0.state.lock().paused = true;
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.0.state.lock().paused = false;
+        self.0.resumed.notify_all();
+    }
+
+    /// Blocks until a sync waits for the end of a [`pause`](Self::pause).
+    pub fn wait_for_sync(&self) {
+        let mut state = self.0.state.lock();
+        while state.waiting == 0 {
+            self.0.resumed.wait(&mut state);
+        }
+    }
+
     /// Cuts the power: everything fails from now on. Returns the disk as it is when the power is back: what was synced
     /// is there, of the rest each block is there or not, and one may be torn in the middle.
     #[must_use]
     pub fn power_cut(&self, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.off = true;
+        self.0.resumed.notify_all();
         let keep = [0.0, 0.3, 0.7, 1.0][rng.random_range(0..4)];
         let mut after = State::default();
         for (name, content) in &state.durable_names {
@@ -68,14 +104,15 @@ impl SimulatedDisk {
             after.durable_names.insert(name.clone(), survived);
         }
         after.names.clone_from(&after.durable_names);
-        Self(Arc::new(Mutex::new(after)))
+        Self::with(after)
     }
 
     /// Kills the program, not the disk: everything fails for it from now on. Returns the disk with all that was written.
     #[must_use]
     pub fn kill(&self) -> Self {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.off = true;
+        self.0.resumed.notify_all();
         let copy = |names: &BTreeMap<String, Arc<Mutex<Content>>>| {
             names
                 .iter()
@@ -88,17 +125,18 @@ impl SimulatedDisk {
             names,
             ..State::default()
         };
-        Self(Arc::new(Mutex::new(after)))
+        Self::with(after)
     }
 
-    /// From the `operations`-th write or sync from now on (0: the next), every one fails.
+    /// From the `operations`-th write or sync from now on (0: the next), every one fails. What a failed sync was to make
+    /// durable never will be, though the program goes on reading it.
     pub fn fail_after(&self, operations: u64, fault: Fault) {
-        self.0.lock().fault = Some((operations, fault));
+        self.0.state.lock().fault = Some((operations, fault));
     }
 
     /// Changes bytes of a file behind everybody's back, durably.
     pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         if let Some(content) = state.names.get(name) {
             let mut content = content.lock();
             change(&mut content.seen);
@@ -110,7 +148,7 @@ impl SimulatedDisk {
     /// How many syncs of files there were.
     #[must_use]
     pub fn syncs(&self) -> u64 {
-        self.0.lock().syncs
+        self.0.state.lock().syncs
     }
 }
 
@@ -179,17 +217,17 @@ impl Disk for SimulatedDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         state.check_on()?;
         Ok(state.names.keys().cloned().collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        Ok(self.0.lock().named(name)?.lock().seen.clone())
+        Ok(self.0.state.lock().named(name)?.lock().seen.clone())
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.step()?;
         let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
         let content = Content {
@@ -202,7 +240,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let content = self.0.lock().named(name)?;
+        let content = self.0.state.lock().named(name)?;
         Ok(Box::new(SimulatedFile {
             disk: self.clone(),
             content,
@@ -210,7 +248,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let content = state.named(from)?;
         state.names.remove(from);
         state.names.insert(to.to_owned(), content);
@@ -218,14 +256,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.named(name)?;
         state.names.remove(name);
         Ok(())
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         state.step()?;
         let state = &mut *state;
         state.durable_names.clone_from(&state.names);
@@ -241,7 +279,7 @@ struct SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.0.state.lock();
         state.step()?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let mut content = self.content.lock();
@@ -255,12 +293,25 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
-        state.step()?;
-        state.syncs += 1;
+        let mut state = self.disk.0.state.lock();
+        while state.paused && !state.off {
+            state.waiting += 1;
+            self.disk.0.resumed.notify_all();
+            self.disk.0.resumed.wait(&mut state);
+            state.waiting -= 1;
+        }
+        let step = state.step();
         let mut content = self.content.lock();
-        content.durable = content.seen.clone();
-        content.unsynced.clear();
+        if step.is_err() && !state.off {
+            // As systems do: the program still sees what it wrote, and no later sync will write it.
+            content.unsynced.clear();
+        }
+        step?;
+        state.syncs += 1;
+        let state = &mut *content;
+        for (offset, written) in state.unsynced.drain(..) {
+            state.durable[offset..offset + written.len()].copy_from_slice(&written);
+        }
         Ok(())
     }
 }
