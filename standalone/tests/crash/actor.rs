@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::Stage;
-use crate::observe::{self, chat_name};
 use crate::support::checker::{Changed, Device, Event, History, Marked, Sent, View};
 use crate::support::client::Client;
 use crate::support::connect::Connecting;
+use crate::support::observe::{self, chat_name};
 use crate::support::server::Server;
 
 /// The text that ends each chat: whoever has seen it has seen all of that chat.

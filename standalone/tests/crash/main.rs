@@ -16,7 +16,6 @@ mod support;
 
 mod actor;
 mod doctored;
-mod observe;
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -6,6 +6,7 @@
 pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod connect;
+pub(crate) mod observe;
 pub(crate) mod schema;
 pub(crate) mod server;
 

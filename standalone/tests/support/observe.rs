@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::checker::{Event, Stored, What};
+use super::checker::{Event, Stored, What};
 
 /// One name for a chat, whoever names it: the group's id, or both users.
 pub(crate) fn chat_name(user: &str, chat: &str) -> String {
