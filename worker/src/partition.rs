@@ -1,0 +1,167 @@
+//! The loop of one partition: the only place where its chats and mailboxes are.
+//!
+//! A batch goes through these steps, and the order is what makes a crash at any point harmless:
+//!
+//! 1. take what the log has, up to a bound (`run`);
+//! 2. load states and look up facts (`apply`, `cache`, `states`, `lookups`);
+//! 3. apply the entries in order, gathering what they do (`apply`, `batch`);
+//! 4. write the rows, and how far rows reach (`send`);
+//! 5. answer, append deliveries to the mailboxes' partitions, send live frames (`send`);
+//! 6. later, write the changed states, then the checkpoint (`flush`).
+//!
+//! So a state row that says "applied up to N" is proof that all effects up to N are out, and whoever begins at the
+//! checkpoint (`begin`) redoes exactly what may be missing. The soft half (`signals`, `attach`, `resume`, `presence`,
+//! `typing`, over `sessions` and `cursors`) keeps nothing that its gateways would not say again.
+
+mod apply;
+mod attach;
+mod batch;
+mod begin;
+mod cache;
+mod cursors;
+mod flush;
+mod lookups;
+mod presence;
+mod resume;
+mod run;
+mod send;
+mod sessions;
+mod signals;
+mod states;
+mod typing;
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use confab_bus::Bus;
+use confab_chat::{EntryId, Partition, conversation, mailbox};
+use confab_store::{Range, Store, Take};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::health::Health;
+use crate::metrics::Meters;
+use crate::seams::{Fault, Seams};
+use cache::{Cache, Cached, Stored};
+use signals::Soft;
+
+/// The version of the logic that this worker knows. What an entry does may change only with an entry `SetLogic`.
+const LOGIC: u32 = 1;
+/// How many reads or writes a loop has under way at a time.
+const CONCURRENCY: usize = 64;
+/// How long to wait before a loop that has lost its log begins again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What all loops of a worker are given.
+#[derive(Clone)]
+pub(crate) struct Shared<B, S> {
+    pub(crate) seams: Seams<B, S>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) health: Health,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The owner of a partition: everything its loop has in memory.
+pub(crate) struct Owner<B: Bus, S: Store> {
+    seams: Seams<B, S>,
+    config: Arc<Config>,
+    meters: Meters,
+    partition: Partition,
+    partitions: u16,
+    /// The log's epoch.
+    epoch: u32,
+    /// The last entry applied, with all its effects out; 0 for none.
+    applied: u64,
+    /// Its id.
+    applied_id: EntryId,
+    /// Up to where the checkpoint row stands.
+    checkpointed: u64,
+    /// The version of the logic in force.
+    logic: u32,
+    chats: Cache<conversation::State>,
+    mailboxes: Cache<mailbox::State>,
+    soft: Soft,
+    /// Begins the ids of the entries that this loop appends; unique to it.
+    prefix: String,
+    /// How many entries it has appended.
+    appended: u64,
+}
+
+/// Runs a partition's loop until the worker stops, or an alarm does.
+pub(crate) async fn own<B: Bus, S: Store>(shared: Shared<B, S>, partition: Partition) {
+    let _guard = PanicGuard {
+        health: shared.health.clone(),
+        partition,
+    };
+    for attempt in 0u64.. {
+        shared.health.starting(partition);
+        match Box::pin(run::run(&shared, partition, attempt)).await {
+            Ok(()) => return,
+            Err(Fault::Alarm(why)) => return alarm(&shared.health, partition, &why),
+            Err(Fault::Closed(why)) => {
+                tracing::warn!(
+                    partition = partition.0,
+                    why,
+                    "the log is out of reach, the loop begins again"
+                );
+            }
+        }
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// A loop cannot go on: says so, loudly.
+fn alarm(health: &Health, partition: Partition, why: &str) {
+    tracing::error!(
+        partition = partition.0,
+        why,
+        "the partition has stopped: nothing is ever skipped"
+    );
+    health.stopped(partition, why);
+}
+
+/// A loop that panics must not look as if it were at work.
+struct PanicGuard {
+    health: Health,
+    partition: Partition,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            alarm(&self.health, self.partition, "its loop panicked");
+        }
+    }
+}
+
+/// Awaits all of them, some at a time; the first fault ends it.
+async fn concurrently<F, T>(mut futures: Vec<F>) -> Result<Vec<T>, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    if futures.len() <= 1 {
+        return match futures.pop() {
+            Some(only) => only.await.map(|value| vec![value]),
+            None => Ok(Vec::new()),
+        };
+    }
+    stream::iter(futures).buffered(CONCURRENCY).try_collect().await
+}
+
+impl<B: Bus, S: Store> Seams<B, S> {
+    /// Loads an actor's state, whole.
+    async fn load_state<T: Stored>(&self, id: T::Id) -> Result<(T::Id, Cached<T>), Fault>
+    where
+        T::Id: Hash,
+    {
+        let records = self.scan(Range::State(T::actor(&id)), Take::All).await?;
+        let cached = Cached::load(&id, &records)?;
+        Ok((id, cached))
+    }
+}

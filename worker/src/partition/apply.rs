@@ -1,0 +1,321 @@
+//! Applying a batch: what its entries do to chats and mailboxes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use confab_bus::Bus;
+use confab_chat::conversation::{self, Input, Need};
+use confab_chat::mailbox::{self, At, Incoming};
+use confab_chat::{ChatKey, Command, EntryId, Timestamp, UserId};
+use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent};
+use confab_proto::row::{CursorRow, InboxRow};
+use confab_proto::wire::Wire;
+use confab_store::{Key, Range, Store, Take, Write};
+
+use super::batch::Batch;
+use super::cache::Cached;
+use super::lookups::Lookups;
+use super::{LOGIC, Owner};
+use crate::seams::Fault;
+
+/// A batch is cut where its entries name so many actors.
+const BATCH_ACTORS: usize = 4096;
+
+impl<B: Bus, S: Store> Owner<B, S> {
+    /// How many of the entries make one batch, at least one.
+    pub(super) fn batch_end(entries: &[Logged]) -> usize {
+        let mut actors = 0;
+        let fits = entries.iter().position(|logged| {
+            actors += match &logged.entry.body {
+                EntryBody::Deliver(items) => items.iter().map(|item| item.to.len()).sum(),
+                EntryBody::Command(_) | EntryBody::Enroll(_) | EntryBody::SetLogic(_) => 1,
+            };
+            actors > BATCH_ACTORS
+        });
+        fits.unwrap_or(entries.len()).max(1)
+    }
+
+    /// Applies entries in order; what they do is gathered, nothing leaves yet.
+    pub(super) async fn apply(&mut self, entries: &[Logged]) -> Result<Batch, Fault> {
+        self.load(entries).await?;
+        let mut lookups = self.look_ahead(entries).await?;
+        let mut batch = Batch::default();
+        for logged in entries {
+            match &logged.entry.body {
+                EntryBody::Command(command) => {
+                    self.apply_command(logged, command, &mut lookups, &mut batch)
+                        .await?;
+                }
+                EntryBody::Deliver(items) => self.apply_deliver(logged, items, &mut batch)?,
+                EntryBody::Enroll(enroll) => self.apply_enroll(logged, enroll, &mut batch).await?,
+                EntryBody::SetLogic(version) => self.set_logic(*version)?,
+            }
+        }
+        Ok(batch)
+    }
+
+    fn set_logic(&mut self, version: u32) -> Result<(), Fault> {
+        if version > LOGIC {
+            let why = format!("logic {version} is in force from here on, this worker knows up to {LOGIC}");
+            return Err(Fault::Alarm(why));
+        }
+        self.logic = self.logic.max(version);
+        Ok(())
+    }
+
+    /// Loads the states that a batch needs and that are not here.
+    async fn load(&mut self, entries: &[Logged]) -> Result<(), Fault> {
+        let mut chats: HashSet<&ChatKey> = HashSet::new();
+        let mut users: HashSet<&UserId> = HashSet::new();
+        for logged in entries {
+            match &logged.entry.body {
+                EntryBody::Command(command) if !self.chats.ready(&command.chat) => {
+                    chats.insert(&command.chat);
+                }
+                EntryBody::Deliver(items) => {
+                    let named = items.iter().flat_map(|item| &item.to);
+                    users.extend(named.filter(|user| !self.mailboxes.ready(user)));
+                }
+                EntryBody::Enroll(enroll) if !self.mailboxes.ready(&enroll.user) => {
+                    users.insert(&enroll.user);
+                }
+                EntryBody::Command(_) | EntryBody::Enroll(_) | EntryBody::SetLogic(_) => {}
+            }
+        }
+        let seams = &self.seams;
+        let chats = chats.into_iter().map(|chat| seams.load_state(chat.clone()));
+        for (chat, cached) in super::concurrently(chats.collect()).await? {
+            self.chats.take_in(chat, cached);
+        }
+        let users = users.into_iter().map(|user| seams.load_state(user.clone()));
+        for (user, cached) in super::concurrently(users.collect()).await? {
+            self.mailboxes.take_in(user, cached);
+        }
+        Ok(())
+    }
+
+    /// Reads ahead what the commands of a batch will ask for, as far as the states before the batch tell.
+    async fn look_ahead(&mut self, entries: &[Logged]) -> Result<Lookups, Fault> {
+        let mut lookups = Lookups::default();
+        let mut seen: HashSet<&ChatKey> = HashSet::new();
+        let mut wanted: Vec<(ChatKey, Need)> = Vec::new();
+        for logged in entries {
+            let EntryBody::Command(command) = &logged.entry.body else {
+                continue;
+            };
+            if !seen.insert(&command.chat) {
+                lookups.expect_more(&command.chat);
+            }
+            let state = &self.chats.working(&command.chat)?.state;
+            if state.covers(self.epoch, logged.seq) {
+                continue;
+            }
+            let needs = needs(state, &logged.entry.id, command).unwrap_or_default();
+            wanted.extend(needs.into_iter().map(|need| (command.chat.clone(), need)));
+        }
+        lookups.fetch(&self.seams, wanted).await?;
+        Ok(lookups)
+    }
+
+    async fn apply_command(
+        &mut self,
+        logged: &Logged,
+        command: &Command,
+        lookups: &mut Lookups,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let id = &logged.entry.id;
+        let cached = self.chats.working(&command.chat)?;
+        if cached.state.covers(self.epoch, logged.seq) {
+            cached.whole = true;
+            self.meters.skipped.increment(1);
+            return Ok(());
+        }
+        let input = Input {
+            id,
+            epoch: self.epoch,
+            seq: logged.seq,
+            time: logged.time,
+            command,
+        };
+        let effects = match needs(&cached.state, id, command) {
+            Some(needs) => {
+                let facts = lookups.facts(&self.seams, &command.chat, needs).await?;
+                guarded(|| conversation::apply(&mut cached.state, input, &facts))
+            }
+            None => None,
+        };
+        let effects = effects.unwrap_or_else(|| {
+            self.meters.panics.increment(1);
+            tracing::error!(chat = %command.chat, seq = logged.seq, id = &*id.0, "a chat panicked on an entry");
+            conversation::apply_panicked(&mut cached.state, input)
+        });
+        self.meters.entries.increment(1);
+        cached.changed.extend(effects.changed);
+        let again = lookups.expects_more(&command.chat);
+        for row in effects.rows {
+            lookups.made(&command.chat, &row);
+            batch.rows.chat(&command.chat, effects.version, row, again);
+        }
+        if let Some(result) = effects.reply {
+            batch.reply(&command.user, &command.origin, result);
+        }
+        for delivery in effects.deliveries {
+            batch
+                .mail
+                .post(&command.chat, effects.version, delivery, self.partitions);
+        }
+        Ok(())
+    }
+
+    fn apply_deliver(
+        &mut self,
+        logged: &Logged,
+        items: &[DeliverItem],
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let mut mailboxes: BTreeMap<&UserId, Vec<&DeliverItem>> = BTreeMap::new();
+        for item in items {
+            for user in &item.to {
+                mailboxes.entry(user).or_default().push(item);
+            }
+        }
+        for (user, items) in mailboxes {
+            self.apply_to_mailbox(logged, user, &items, batch)?;
+        }
+        Ok(())
+    }
+
+    fn apply_to_mailbox(
+        &mut self,
+        logged: &Logged,
+        user: &UserId,
+        items: &[&DeliverItem],
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let at = self.at(logged);
+        let cached = self.mailboxes.working(user)?;
+        if skipped(cached, at) {
+            self.meters.skipped.increment(1);
+            return Ok(());
+        }
+        let incoming: Vec<_> = items.iter().copied().map(incoming).collect();
+        let effects = mailbox::deliver(&mut cached.state, at, &incoming);
+        self.meters.entries.increment(1);
+        cached.changed.extend(effects.changed);
+        let present = self.soft.sessions.has(user);
+        let online = present && self.soft.sessions.is_online(user);
+        let mut events = effects.events.into_iter();
+        for item in effects.fresh.iter().filter_map(|place| items.get(*place)) {
+            for (id, event) in events.by_ref().take(item.events.len()) {
+                let row = InboxRow {
+                    at: effects.at,
+                    chat: item.chat.clone(),
+                    version: item.version,
+                    event,
+                };
+                batch.rows.push(Write {
+                    key: Key::Inbox(user.clone(), id),
+                    timestamp: effects.version,
+                    value: row.encode(),
+                    expires: Some(self.expiry(effects.at)),
+                });
+                if present {
+                    let event = MailboxEvent {
+                        id,
+                        at: row.at,
+                        event: row.event,
+                        quoted: None,
+                    };
+                    batch.live.entry(user.clone()).or_default().push(event);
+                }
+            }
+            if online && !item.greet.is_empty() {
+                batch.greets.push((user.clone(), item.greet.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the cursor of a device that has none. One that has got a cursor since keeps it: a second entry for
+    /// the same device must not move it over events that the device has not seen.
+    async fn apply_enroll(
+        &mut self,
+        logged: &Logged,
+        enroll: &Enroll,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let at = self.at(logged);
+        batch.waiting.push((enroll.gateway.clone(), enroll.session));
+        let cached = self.mailboxes.working(&enroll.user)?;
+        if skipped(cached, at) {
+            self.meters.skipped.increment(1);
+            return Ok(());
+        }
+        let (effects, cursor) = mailbox::enroll(&mut cached.state, at, enroll.after);
+        self.meters.entries.increment(1);
+        let device = (enroll.user.clone(), enroll.device.clone());
+        if batch.enrolled.contains(&device) {
+            return Ok(());
+        }
+        let records = self
+            .seams
+            .scan(Range::Cursors(enroll.user.clone()), Take::All)
+            .await?;
+        let cursors = self.soft.cursors.over(&enroll.user, &records)?;
+        if cursors.iter().any(|(known, _)| *known == enroll.device) {
+            return Ok(());
+        }
+        let timestamp = self.soft.clock.at(effects.at);
+        let row = CursorRow {
+            up_to: cursor,
+            used_at: effects.at,
+            forgotten: false,
+        };
+        batch.rows.push(super::cursors::write(&device, row, timestamp));
+        self.soft.cursors.drop_unwritten(&device);
+        for (oldest, row) in super::cursors::surplus(cursors) {
+            let device = (enroll.user.clone(), oldest);
+            self.soft.cursors.set(device, row);
+        }
+        batch.enrolled.push(device);
+        Ok(())
+    }
+
+    fn at(&self, logged: &Logged) -> At {
+        At {
+            epoch: self.epoch,
+            seq: logged.seq,
+            time: logged.time,
+        }
+    }
+
+    fn expiry(&self, at: Timestamp) -> Timestamp {
+        let retention = u64::try_from(self.config.inbox_retention.as_millis()).unwrap_or(u64::MAX);
+        Timestamp(at.0.saturating_add(retention))
+    }
+}
+
+fn skipped(cached: &mut Cached<mailbox::State>, at: At) -> bool {
+    let covered = cached.state.covers(at.epoch, at.seq);
+    cached.whole |= covered;
+    covered
+}
+
+fn incoming(item: &DeliverItem) -> Incoming<'_> {
+    Incoming {
+        chat: &item.chat,
+        version: item.version,
+        events: &item.events,
+    }
+}
+
+/// `None` where it panicked.
+fn needs(state: &conversation::State, id: &EntryId, command: &Command) -> Option<Vec<Need>> {
+    guarded(|| conversation::needs(state, id, command))
+}
+
+/// A chat's decision is made before anything is changed, so what it panicked on is as it was.
+fn guarded<T>(decision: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(decision)).ok()
+}

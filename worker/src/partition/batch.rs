@@ -1,0 +1,200 @@
+//! What a batch of entries does to the world, gathered while they are applied: rows first, then answers, deliveries to
+//! mailboxes, and frames.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use confab_chat::row::Row;
+use confab_chat::{ActorKey, DeviceId};
+use confab_chat::{
+    ChatKey, Delivery, Event, GatewayId, Origin, Partition, Rejection, Reply, SessionId, UserId,
+};
+use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
+use confab_proto::wire::Wire;
+use confab_store::{Key, Write};
+
+/// An entry of deliveries is closed at this size.
+const ENTRY_BYTES: usize = 512 * 1024;
+
+/// Everything that leaves with a batch.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) rows: Rows,
+    pub(super) replies: Vec<(GatewayId, ToGateway)>,
+    pub(super) mail: Mail,
+    /// New events of users who have sessions.
+    pub(super) live: HashMap<UserId, Vec<MailboxEvent>>,
+    /// Users online, and whom they greet.
+    pub(super) greets: Vec<(UserId, Vec<UserId>)>,
+    /// Devices whose cursor is set by this batch.
+    pub(super) enrolled: Vec<(UserId, DeviceId)>,
+    /// Sessions that wait for that.
+    pub(super) waiting: Vec<(GatewayId, SessionId)>,
+}
+
+impl Batch {
+    /// The answer to a command.
+    pub(super) fn reply(&mut self, user: &UserId, origin: &Origin, result: Result<Reply, Rejection>) {
+        let body = DeliveryBody::Reply {
+            session: origin.session,
+            request: origin.request,
+            result,
+        };
+        let user = user.clone();
+        self.replies
+            .push((origin.gateway.clone(), ToGateway { user, body }));
+    }
+}
+
+/// Rows to write, each key once: of a row that is written again in the same batch only the last form leaves.
+#[derive(Default)]
+pub(super) struct Rows {
+    writes: Vec<Write>,
+    places: HashMap<Key, usize>,
+}
+
+impl Rows {
+    /// A row that this batch writes once.
+    pub(super) fn push(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// A row of a chat. `again` where other entries of the chat may write it again.
+    pub(super) fn chat(&mut self, chat: &ChatKey, version: u64, row: Row, again: bool) {
+        let write = row_write(chat, version, row);
+        if !again {
+            self.writes.push(write);
+            return;
+        }
+        let place = *self.places.entry(write.key.clone()).or_insert(self.writes.len());
+        match self.writes.get_mut(place) {
+            Some(earlier) => *earlier = write,
+            None => self.writes.push(write),
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Write> {
+        self.places.clear();
+        std::mem::take(&mut self.writes)
+    }
+}
+
+fn row_write(chat: &ChatKey, version: u64, row: Row) -> Write {
+    let chat = chat.clone();
+    let (key, value) = match row {
+        Row::Message(row) => (Key::Message(chat, row.message_id), row.encode()),
+        Row::ClientId {
+            sender,
+            client_message_id,
+            row,
+        } => (
+            Key::ClientId(chat, sender, client_message_id.into()),
+            row.encode(),
+        ),
+        Row::Mark {
+            user,
+            kind,
+            up_to,
+            at,
+        } => (Key::Mark(chat, user, kind, up_to), at.encode()),
+        Row::Head(row) => (Key::Head(chat), row.encode()),
+        Row::Roster(row) => (Key::Roster(chat), row.encode()),
+        Row::Membership { user, row } => (Key::Membership(user, chat), row.encode()),
+    };
+    Write {
+        key,
+        timestamp: version,
+        value,
+        expires: None,
+    }
+}
+
+/// What goes to mailboxes, by the partition they are in, in the order in which it was made.
+#[derive(Default)]
+pub(super) struct Mail(BTreeMap<Partition, Vec<DeliverItem>>);
+
+impl Mail {
+    /// One version's deliveries of a chat.
+    pub(super) fn post(&mut self, chat: &ChatKey, version: u64, delivery: Delivery, partitions: u16) {
+        let Delivery { to, events, greet } = delivery;
+        let mut groups: BTreeMap<Partition, Vec<UserId>> = BTreeMap::new();
+        for user in to {
+            let actor = ActorKey::Mailbox(user);
+            let partition = actor.partition(partitions);
+            if let ActorKey::Mailbox(user) = actor {
+                groups.entry(partition).or_default().push(user);
+            }
+        }
+        for (partition, to) in groups {
+            self.0.entry(partition).or_default().push(DeliverItem {
+                chat: chat.clone(),
+                version,
+                to,
+                events: events.clone(),
+                greet: greet.clone(),
+            });
+        }
+    }
+
+    /// The entries to append to each partition, in order. An item is never split, so all that one version has for one
+    /// mailbox stays together; items of one version for different mailboxes may stand in two entries.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = (Partition, Vec<Vec<DeliverItem>>)> {
+        self.0
+            .into_iter()
+            .map(|(partition, items)| (partition, split(items)))
+    }
+}
+
+fn split(items: Vec<DeliverItem>) -> Vec<Vec<DeliverItem>> {
+    let mut entries = Vec::new();
+    let mut entry = Vec::new();
+    let mut size = 0;
+    for item in items {
+        let bytes = item_bytes(&item);
+        if size + bytes > ENTRY_BYTES && !entry.is_empty() {
+            entries.push(std::mem::take(&mut entry));
+            size = 0;
+        }
+        size += bytes;
+        entry.push(item);
+    }
+    if !entry.is_empty() {
+        entries.push(entry);
+    }
+    entries
+}
+
+/// No less than what an item takes in the log.
+fn item_bytes(item: &DeliverItem) -> usize {
+    let users = item
+        .to
+        .iter()
+        .chain(&item.greet)
+        .map(|user| user.as_str().len() + 4);
+    let events = item.events.iter().map(event_bytes);
+    item.chat.as_str().len() + 32 + users.sum::<usize>() + events.sum::<usize>()
+}
+
+fn event_bytes(event: &Arc<Event>) -> usize {
+    /// Two chat or user ids, a client id, a quote and the numbers, each with its tag and length.
+    const FIXED: usize = 1024;
+    match &**event {
+        Event::New {
+            text, attachments, ..
+        }
+        | Event::Edit {
+            text, attachments, ..
+        } => {
+            let attachments = attachments.iter().map(|attachment| {
+                use confab_chat::AttachmentMeta::{File, Image, Video};
+                let kind = match &attachment.meta {
+                    File { extension, .. } => extension,
+                    Image { mimetype, .. } | Video { mimetype, .. } => mimetype,
+                };
+                attachment.id.len() + attachment.filename.len() + attachment.url.len() + kind.len() + 96
+            });
+            FIXED + text.len() + attachments.sum::<usize>()
+        }
+        Event::Chats | Event::Delete { .. } | Event::Delivered { .. } | Event::Read { .. } => FIXED,
+    }
+}

@@ -1,0 +1,119 @@
+//! The cursors of devices: kept in memory while they move, written now and then.
+//!
+//! A cursor lost in a crash is an old one: the device gets events again that it had acknowledged, never too few.
+
+use std::collections::HashMap;
+
+use confab_chat::limits::DEVICES;
+use confab_chat::{DeviceId, Timestamp, UserId};
+use confab_proto::row::CursorRow;
+use confab_proto::wire::Wire;
+use confab_store::{Key, Record, Write};
+
+use crate::seams::{Fault, decode};
+
+/// A device of a user.
+pub(super) type Device = (UserId, DeviceId);
+
+/// Cursors that are not written yet.
+#[derive(Default)]
+pub(super) struct Cursors(HashMap<Device, CursorRow>);
+
+impl Cursors {
+    /// Sets a cursor.
+    pub(super) fn set(&mut self, device: Device, row: CursorRow) {
+        self.0.insert(device, row);
+    }
+
+    /// Drops what is not written: the row of a log entry takes its place.
+    pub(super) fn drop_unwritten(&mut self, device: &Device) {
+        self.0.remove(device);
+    }
+
+    /// A cursor that is not written yet.
+    pub(super) fn get(&self, device: &Device) -> Option<CursorRow> {
+        self.0.get(device).copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A user's devices that are not forgotten: as the store has them, and as they have moved since.
+    pub(super) fn over(
+        &self,
+        user: &UserId,
+        records: &[Record],
+    ) -> Result<Vec<(DeviceId, CursorRow)>, Fault> {
+        let mut cursors = Vec::with_capacity(records.len());
+        for record in records {
+            let Key::Cursor(_, device) = &record.key else {
+                return Err(Fault::Alarm(format!("row {:?} is no cursor", record.key)));
+            };
+            let moved = self.get(&(user.clone(), device.clone()));
+            let row = match moved {
+                Some(row) => row,
+                None => decode(record)?,
+            };
+            if !row.forgotten {
+                cursors.push((device.clone(), row));
+            }
+        }
+        Ok(cursors)
+    }
+
+    /// The rows to write. They stay here until [`written`](Self::written).
+    pub(super) fn writes(&self, mut timestamp: impl FnMut() -> u64) -> Vec<Write> {
+        let rows = self.0.iter();
+        rows.map(|(device, row)| write(device, *row, timestamp()))
+            .collect()
+    }
+
+    /// All of them stand.
+    pub(super) fn written(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A cursor's row.
+pub(super) fn write((user, device): &Device, row: CursorRow, timestamp: u64) -> Write {
+    Write {
+        key: Key::Cursor(user.clone(), device.clone()),
+        timestamp,
+        value: row.encode(),
+        expires: None,
+    }
+}
+
+/// Which of a user's devices are forgotten when one more comes: the longest unused.
+pub(super) fn surplus(mut devices: Vec<(DeviceId, CursorRow)>) -> Vec<(DeviceId, CursorRow)> {
+    devices.sort_by(|(a, a_row), (b, b_row)| (b_row.used_at, b).cmp(&(a_row.used_at, a)));
+    let surplus = devices.split_off(devices.len().min(DEVICES - 1));
+    let forget = |(device, row)| {
+        let row = CursorRow {
+            forgotten: true,
+            ..row
+        };
+        (device, row)
+    };
+    surplus.into_iter().map(forget).collect()
+}
+
+/// Dates rows that are written when the service pleases: microseconds, strictly growing.
+#[derive(Default)]
+pub(super) struct Clock(u64);
+
+impl Clock {
+    /// The next.
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = confab_service::clock::now_micros().max(self.0 + 1);
+        self.0
+    }
+
+    /// One that follows from a log entry, the same for every owner; later ones are higher.
+    pub(super) fn at(&mut self, time: Timestamp) -> u64 {
+        let timestamp = time.0.saturating_mul(1000).saturating_add(999);
+        self.0 = self.0.max(timestamp);
+        timestamp
+    }
+}

@@ -1,0 +1,88 @@
+//! What a loop writes lazily: the changed states, and then how far it is.
+
+use std::time::Instant;
+
+use confab_bus::{Bus, Position};
+use confab_chat::EntryId;
+use confab_proto::row::{CheckpointRow, ReachRow};
+use confab_proto::wire::Wire;
+use confab_store::{Key, Store, Write};
+
+use super::Owner;
+use crate::seams::Fault;
+
+/// Dates the rows that say how far a partition is: grows with every entry, and with every epoch.
+fn timestamp(epoch: u32, seq: u64) -> u64 {
+    (u64::from(epoch) << 40) + seq
+}
+
+impl<B: Bus, S: Store> Owner<B, S> {
+    /// Writes what has changed since the last time: states first, the checkpoint only when all of them stand.
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+        self.meters
+            .cached
+            .set(crate::metrics::number(self.chats.len() + self.mailboxes.len()));
+        self.flush_cursors().await?;
+        if self.checkpointed == self.applied {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut states = self.chats.writes();
+        states.append(&mut self.mailboxes.writes());
+        self.meters.flushed.increment(states.len() as u64);
+        let seams = &self.seams;
+        let writes = states
+            .into_iter()
+            .map(|(actor, parts)| seams.write_state(actor, parts));
+        super::concurrently(writes.collect()).await?;
+        self.chats.settle();
+        self.mailboxes.settle();
+        let checkpoint = CheckpointRow {
+            epoch: self.epoch,
+            seq: self.applied,
+            entry_id: self.applied_id.clone(),
+            logic: self.logic,
+        };
+        let write = Write {
+            key: Key::Checkpoint(self.partition),
+            timestamp: timestamp(self.epoch, self.applied),
+            value: checkpoint.encode(),
+            expires: None,
+        };
+        self.seams.write(vec![write]).await?;
+        self.checkpointed = self.applied;
+        let upto = Position {
+            epoch: self.epoch,
+            seq: self.applied,
+        };
+        self.seams.bus.trim(self.partition, upto).await;
+        self.meters.flush_seconds.record(begun.elapsed());
+        Ok(())
+    }
+
+    async fn flush_cursors(&mut self) -> Result<(), Fault> {
+        if self.soft.cursors.is_empty() {
+            return Ok(());
+        }
+        let clock = &mut self.soft.clock;
+        let rows = self.soft.cursors.writes(|| clock.next());
+        self.seams.write(rows).await?;
+        self.soft.cursors.written();
+        Ok(())
+    }
+
+    /// The row that says up to where rows may stand.
+    pub(super) fn reach(&self, seq: u64, entry_id: &EntryId) -> Write {
+        let row = ReachRow {
+            epoch: self.epoch,
+            seq,
+            entry_id: entry_id.clone(),
+        };
+        Write {
+            key: Key::Reach(self.partition),
+            timestamp: timestamp(self.epoch, seq),
+            value: row.encode(),
+            expires: None,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The facts that a chat asks for before it decides: from the rows that stand, and, above them, from the rows that
+//! earlier entries of the same batch have made and that are not written yet.
+//!
+//! Rows in the store may be ahead of the state (during a replay, or by another owner); the chat itself ignores what
+//! is not older than its entry.
+
+use std::collections::{BTreeMap, HashMap};
+
+use confab_bus::Bus;
+use confab_chat::conversation::{Facts, MarkFacts, Need};
+use confab_chat::limits::BUCKET_MESSAGES;
+use confab_chat::row::{ClientIdRow, MarkKind, MessageRow, Row};
+use confab_chat::{ChatKey, Timestamp, UserId};
+use confab_store::{Key, Range, Record, Store, Take};
+
+use crate::seams::{Fault, Seams, decode};
+
+/// A fact as the store has it.
+enum Found {
+    ClientId(Option<ClientIdRow>),
+    Message(Option<Box<MessageRow>>),
+    Marks(MarkFacts),
+}
+
+/// What one chat's entries of this batch have written so far.
+#[derive(Default)]
+struct Overlay {
+    client_ids: HashMap<(UserId, String), ClientIdRow>,
+    messages: HashMap<u64, MessageRow>,
+    marks: BTreeMap<(UserId, MarkKind, u64), Timestamp>,
+}
+
+/// The look-ups of one batch.
+#[derive(Default)]
+pub(super) struct Lookups {
+    /// Read ahead of time.
+    fetched: HashMap<ChatKey, Vec<(Need, Found)>>,
+    /// Only of chats that have several entries in the batch.
+    overlays: HashMap<ChatKey, Overlay>,
+}
+
+impl Lookups {
+    /// Remembers the rows of this chat's entries, since others of the batch follow.
+    pub(super) fn expect_more(&mut self, chat: &ChatKey) {
+        self.overlays.entry(chat.clone()).or_default();
+    }
+
+    /// Whether the rows of this chat's entries are remembered.
+    pub(super) fn expects_more(&self, chat: &ChatKey) -> bool {
+        self.overlays.contains_key(chat)
+    }
+
+    /// Reads ahead what entries will most likely ask for, all at once.
+    pub(super) async fn fetch<B: Bus, S: Store>(
+        &mut self,
+        seams: &Seams<B, S>,
+        wanted: Vec<(ChatKey, Need)>,
+    ) -> Result<(), Fault> {
+        let fetches = wanted.into_iter().map(|(chat, need)| async move {
+            let found = find(seams, &chat, &need).await?;
+            Ok::<_, Fault>((chat, need, found))
+        });
+        for (chat, need, found) in super::concurrently(fetches.collect()).await? {
+            self.fetched.entry(chat).or_default().push((need, found));
+        }
+        Ok(())
+    }
+
+    /// The facts for one entry.
+    pub(super) async fn facts<B: Bus, S: Store>(
+        &self,
+        seams: &Seams<B, S>,
+        chat: &ChatKey,
+        needs: Vec<Need>,
+    ) -> Result<Facts, Fault> {
+        let mut facts = Facts::default();
+        let overlay = self.overlays.get(chat);
+        for need in needs {
+            if overlay.is_some_and(|overlay| overlay.answers(&need, &mut facts)) {
+                continue;
+            }
+            let fetched = self.fetched.get(chat).into_iter().flatten();
+            match fetched.into_iter().find(|(known, _)| *known == need) {
+                Some((_, found)) => found.enter(&mut facts),
+                None => find(seams, chat, &need).await?.enter(&mut facts),
+            }
+            if let Some(overlay) = overlay {
+                overlay.merge_marks(&need, &mut facts.marks);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The rows that an entry has made: the next entries of the batch see them.
+    pub(super) fn made(&mut self, chat: &ChatKey, row: &Row) {
+        let Some(overlay) = self.overlays.get_mut(chat) else {
+            return;
+        };
+        match row {
+            Row::Message(row) => {
+                overlay.messages.insert(row.message_id, row.clone());
+            }
+            Row::ClientId {
+                sender,
+                client_message_id,
+                row,
+            } => {
+                let key = (sender.clone(), client_message_id.clone());
+                overlay.client_ids.insert(key, *row);
+            }
+            Row::Mark {
+                user,
+                kind,
+                up_to,
+                at,
+            } => {
+                let key = (user.clone(), *kind, *up_to);
+                overlay.marks.entry(key).or_insert(*at);
+            }
+            Row::Head(_) | Row::Roster(_) | Row::Membership { .. } => {}
+        }
+    }
+}
+
+impl Found {
+    fn enter(&self, facts: &mut Facts) {
+        match self {
+            Self::ClientId(row) => facts.client_id = *row,
+            Self::Message(row) => facts.messages.extend(row.as_deref().cloned()),
+            Self::Marks(marks) => facts.marks = *marks,
+        }
+    }
+}
+
+impl Overlay {
+    /// Answers alone, where a single row is asked for and is here.
+    fn answers(&self, need: &Need, facts: &mut Facts) -> bool {
+        match need {
+            Need::ClientId {
+                sender,
+                client_message_id,
+            } => {
+                let row = self.client_ids.get(&(sender.clone(), client_message_id.clone()));
+                facts.client_id = row.copied();
+                row.is_some()
+            }
+            Need::Message(id) => {
+                let row = self.messages.get(id);
+                facts.messages.extend(row.cloned());
+                row.is_some()
+            }
+            Need::Marks { .. } => false,
+        }
+    }
+
+    /// Puts the batch's own marks beside those of the store: of both the nearest.
+    fn merge_marks(&self, need: &Need, facts: &mut MarkFacts) {
+        let Need::Marks {
+            user,
+            at,
+            read_ceiling,
+            delivered_ceiling,
+        } = need
+        else {
+            return;
+        };
+        let nearest = |kind: MarkKind, ceiling: u64| {
+            let of = |range: std::ops::RangeInclusive<u64>| {
+                let (low, high) = range.into_inner();
+                let keys = (user.clone(), kind, low)..=(user.clone(), kind, high);
+                let none = low > high;
+                let marks = (!none).then(|| self.marks.range(keys));
+                marks
+                    .into_iter()
+                    .flatten()
+                    .map(|((_, _, up_to), at)| (*up_to, *at))
+            };
+            let from = of(*at..=ceiling.min(bucket_end(*at))).next();
+            let below = of(0..=at.saturating_sub(1).min(ceiling)).next_back();
+            (from, below)
+        };
+        let (read_from, read_below) = nearest(MarkKind::Read, *read_ceiling);
+        let (delivered_from, delivered_below) = nearest(MarkKind::Delivered, *delivered_ceiling);
+        lower(&mut facts.read_from, read_from);
+        lower(&mut facts.delivered_from, delivered_from);
+        higher(&mut facts.read_below, read_below);
+        higher(&mut facts.delivered_below, delivered_below);
+    }
+}
+
+type NearMark = Option<(u64, Timestamp)>;
+
+fn lower(fact: &mut NearMark, other: NearMark) {
+    *fact = (*fact).into_iter().chain(other).min_by_key(|(up_to, _)| *up_to);
+}
+
+fn higher(fact: &mut NearMark, other: NearMark) {
+    // Of two equal ones the first stands, and `max_by_key` gives the last.
+    *fact = other.into_iter().chain(*fact).max_by_key(|(up_to, _)| *up_to);
+}
+
+async fn find<B: Bus, S: Store>(seams: &Seams<B, S>, chat: &ChatKey, need: &Need) -> Result<Found, Fault> {
+    Ok(match need {
+        Need::ClientId {
+            sender,
+            client_message_id,
+        } => {
+            let id = client_message_id.as_str().into();
+            Found::ClientId(seams.get(Key::ClientId(chat.clone(), sender.clone(), id)).await?)
+        }
+        Need::Message(id) => {
+            let row: Option<MessageRow> = seams.get(Key::Message(chat.clone(), *id)).await?;
+            Found::Message(row.map(Box::new))
+        }
+        Need::Marks {
+            user,
+            at,
+            read_ceiling,
+            delivered_ceiling,
+        } => {
+            let of = |kind| Marks {
+                seams,
+                chat,
+                user,
+                kind,
+            };
+            let (read, delivered) = (of(MarkKind::Read), of(MarkKind::Delivered));
+            Found::Marks(MarkFacts {
+                read_from: read.from(*at, *read_ceiling).await?,
+                read_below: read.below(*at, *read_ceiling).await?,
+                delivered_from: delivered.from(*at, *delivered_ceiling).await?,
+                delivered_below: delivered.below(*at, *delivered_ceiling).await?,
+            })
+        }
+    })
+}
+
+/// One user's marks of one kind in one chat.
+struct Marks<'a, B, S> {
+    seams: &'a Seams<B, S>,
+    chat: &'a ChatKey,
+    user: &'a UserId,
+    kind: MarkKind,
+}
+
+impl<B: Bus, S: Store> Marks<'_, B, S> {
+    /// The lowest at or above a message. One that covers it is always in the message's own bucket.
+    async fn from(&self, at: u64, ceiling: u64) -> Result<NearMark, Fault> {
+        self.scan(at, ceiling.min(bucket_end(at)), Take::First(1)).await
+    }
+
+    /// The highest below a message, bucket by bucket downwards.
+    async fn below(&self, at: u64, ceiling: u64) -> Result<NearMark, Fault> {
+        let mut to = at.saturating_sub(1).min(ceiling);
+        while to > 0 {
+            let from = bucket_start(to);
+            let found = self.scan(from, to, Take::Last(1)).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            to = from.saturating_sub(1);
+        }
+        Ok(None)
+    }
+
+    async fn scan(&self, from: u64, to: u64, take: Take) -> Result<NearMark, Fault> {
+        if from > to {
+            return Ok(None);
+        }
+        let range = Range::Marks {
+            chat: self.chat.clone(),
+            user: self.user.clone(),
+            kind: self.kind,
+            from,
+            to,
+        };
+        let records = self.seams.scan(range, take).await?;
+        records.first().map(mark).transpose()
+    }
+}
+
+fn mark(record: &Record) -> Result<(u64, Timestamp), Fault> {
+    match &record.key {
+        Key::Mark(_, _, _, up_to) => Ok((*up_to, decode(record)?)),
+        other => Err(Fault::Alarm(format!("row {other:?} is no mark"))),
+    }
+}
+
+fn bucket_start(id: u64) -> u64 {
+    id / BUCKET_MESSAGES * BUCKET_MESSAGES
+}
+
+fn bucket_end(id: u64) -> u64 {
+    bucket_start(id) + (BUCKET_MESSAGES - 1)
+}
