@@ -89,7 +89,6 @@ async fn what_is_out_of_range_or_of_another_type_is_bad() {
         ("participants", json!(["g:x"])),
         ("participants", json!(["u".repeat(129)])),
         ("photoUrl", json!(7)),
-        ("photoUrl", json!("javascript:alert(1)")),
         ("history", json!("some")),
         ("history", json!(true)),
         ("clientChatId", json!(7)),
