@@ -1,5 +1,8 @@
 //! The first of Confab's two seams: a durable log in partitions, and soft messages around it.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod faulty;
 pub mod journal;
 pub mod local;
 
@@ -8,6 +11,9 @@ use std::future::Future;
 use confab_chat::{GatewayId, Partition, Timestamp};
 use confab_proto::message::{Announcement, Answer, LogEntry, Logged, Query, Signal, ToGateway};
 use tokio::sync::{mpsc, oneshot};
+
+pub use faulty::Faulty;
+pub use local::{Local, LocalOptions};
 
 /// A position in a partition of the log. An epoch begins when a lost log was replaced by hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

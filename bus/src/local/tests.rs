@@ -1,53 +1,365 @@
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use confab_chat::{Command, EntryId, GatewayId, Op, Origin, Partition, RequestId, SessionId, UserId};
+use confab_chat::{GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, ToGateway};
+use proptest::prelude::*;
 
 use super::{Local, LocalOptions};
-use crate::journal::disk::SimulatedDisk;
-use crate::{Bus, PartitionReader, Position};
+use crate::conformance::{
+    self, Commits, Hook, Hooks, Subject, append, entry, ids, not_yet, open, read, soon,
+};
+use crate::faulty::{BusFaultCounts, BusFaults, Faulty};
+use crate::journal::disk::{Fault, SimulatedDisk};
+use crate::{AppendError, Bus, PartitionReader, Position, ReadError};
 
-pub(super) fn options() -> LocalOptions {
+const P: Partition = Partition(3);
+
+fn options() -> LocalOptions {
     let ticks = Arc::new(AtomicU64::new(1000));
     LocalOptions::new(Arc::new(move || ticks.fetch_add(1, Ordering::Relaxed)))
 }
 
-pub(super) fn leave(id: &str) -> LogEntry {
-    let user = UserId::parse("ann").unwrap();
-    let chat = confab_chat::ChatKey::dialog(&user, &user);
-    let gateway = GatewayId("gw".into());
-    let origin = Origin {
-        gateway,
-        session: SessionId(1),
-        request: RequestId(1),
+fn start(disk: &SimulatedDisk) -> Local {
+    let options = LocalOptions {
+        segment_bytes: 16 << 10,
+        ..options()
     };
-    LogEntry {
-        id: EntryId(id.into()),
-        body: EntryBody::Command(Command {
-            chat,
-            user,
-            origin,
-            op: Op::Leave,
-        }),
+    Local::open_on(Arc::new(disk.clone()), options).unwrap()
+}
+
+fn commits(disk: &SimulatedDisk) -> Commits {
+    let (stop, resume) = (disk.clone(), disk.clone());
+    Hooks {
+        stop: Hook(Box::new(move || stop.pause())),
+        resume: Hook(Box::new(move || resume.resume())),
+    }
+}
+
+fn online(user: &str) -> ToGateway {
+    let user = UserId::parse(user).unwrap();
+    ToGateway {
+        user: user.clone(),
+        body: DeliveryBody::Online(vec![user]),
     }
 }
 
 #[tokio::test]
-async fn an_entry_is_read_at_once_and_its_delivery_after_the_commit() {
-    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options()).unwrap();
-    let gateway = GatewayId("gw".into());
-    let mut end = bus.join_as_gateway(&gateway).await;
-    let mut reader = bus.open(Partition(3), Position::default()).await.unwrap();
-    let at = bus.append(Partition(3), leave("a")).await.unwrap();
-    assert_eq!(at, Position { epoch: 1, seq: 1 });
-    let got = reader.input(10).await.unwrap();
-    assert_eq!(*got.entries[0].entry, leave("a"));
-    let message = ToGateway {
-        user: UserId::parse("ann").unwrap(),
-        body: DeliveryBody::Online(vec![]),
+async fn passes_the_suite() {
+    conformance::all(async || {
+        let disk = SimulatedDisk::new();
+        Subject {
+            bus: start(&disk),
+            commits: Some(commits(&disk)),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passes_the_suite_on_threads_and_a_real_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = AtomicU64::new(0);
+    conformance::all(async || {
+        let path = dir.path().join(made.fetch_add(1, Ordering::Relaxed).to_string());
+        let options = LocalOptions {
+            segment_bytes: 64 << 10,
+            ..options()
+        };
+        Subject {
+            bus: Local::open(&path, options).unwrap(),
+            commits: None,
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn passes_the_suite_through_a_wrapper_whose_faults_are_only_delays() {
+    conformance::all(async || {
+        let disk = SimulatedDisk::new();
+        let faults = BusFaults {
+            late: 20,
+            ..BusFaults::default()
+        };
+        Subject {
+            bus: Faulty::new(start(&disk), 7, faults),
+            commits: Some(commits(&disk)),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn faults_are_really_injected_and_follow_from_the_seed() {
+    let faults = BusFaults {
+        append_stored_unknown: 100,
+        append_lost_unknown: 100,
+        append_doubled: 100,
+        append_refused: 100,
+        signal_lost: 300,
+        delivery_lost: 300,
+        announcement_lost: 300,
+        query_failed: 500,
+        late: 0,
     };
-    bus.deliver(Partition(3), 1, &gateway, message.clone()).await;
-    assert_eq!(end.deliveries.recv().await, Some(message));
-    assert_eq!(bus.horizon().committed(), 1);
+    let mut seen: Vec<(BusFaultCounts, Vec<String>)> = Vec::new();
+    for seed in [1, 1, 2] {
+        let bus = Faulty::new(start(&SimulatedDisk::new()), seed, faults);
+        let mut reader = open(&bus, P, Position::default()).await;
+        let mut stored = Vec::new();
+        for n in 0..200 {
+            let before = bus.counts();
+            let id = n.to_string();
+            let outcome = bus.append(P, entry(&id)).await;
+            let after = bus.counts();
+            let copies = match outcome {
+                Ok(_) => 1 + usize::from(after.append_doubled > before.append_doubled),
+                Err(AppendError::Refused(_)) => 0,
+                Err(AppendError::Unknown(_)) => {
+                    usize::from(after.append_stored_unknown > before.append_stored_unknown)
+                }
+            };
+            stored.extend(std::iter::repeat_n(id, copies));
+            bus.signal(P, conformance::numbered(n)).await;
+        }
+        assert_eq!(ids(&read(&mut reader, stored.len()).await), stored);
+        let got = soon("signals", reader.signals()).await;
+        let counts = bus.counts();
+        assert_eq!(got.len() as u64, 200 - counts.lost);
+        for count in [
+            counts.append_stored_unknown,
+            counts.append_lost_unknown,
+            counts.append_doubled,
+            counts.append_refused,
+            counts.lost,
+        ] {
+            assert!(count > 0, "{counts:?}");
+        }
+        seen.push((counts, stored));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_ne!(seen[0], seen[2]);
+}
+
+#[tokio::test]
+async fn a_new_process_reads_on_where_the_last_one_was() {
+    let disk = SimulatedDisk::new();
+    let bus = start(&disk);
+    for n in 1..=30 {
+        append(&bus, P, &n.to_string()).await;
+    }
+    bus.close();
+    assert!(matches!(
+        bus.append(P, entry("late")).await,
+        Err(AppendError::Refused(_))
+    ));
+    let bus = start(&disk.kill());
+    let mut reader = open(&bus, P, Position { epoch: 1, seq: 10 }).await;
+    assert_eq!(reader.end_at_open(), Position { epoch: 1, seq: 30 });
+    assert_eq!(append(&bus, P, "31").await, Position { epoch: 1, seq: 31 });
+    let entries = read(&mut reader, 21).await;
+    assert_eq!(
+        ids(&entries),
+        (11..=31).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
+    assert_eq!(*entries[0].entry, entry("11"));
+    assert!(entries.is_sorted_by_key(|logged| logged.time));
+}
+
+#[tokio::test]
+async fn a_position_that_is_trimmed_or_of_another_epoch_is_refused() {
+    let bus = start(&SimulatedDisk::new());
+    let mut positions = Vec::new();
+    for n in 1..=5 {
+        positions.push(append(&bus, P, &n.to_string()).await);
+    }
+    let mut behind = open(&bus, P, Position::default()).await;
+    bus.trim(P, positions[2]).await;
+    assert!(matches!(
+        behind.next(1).await,
+        Err(ReadError::Hole { expected: 1, .. })
+    ));
+    for after in [Position::default(), positions[1], Position { epoch: 2, seq: 4 }] {
+        let refused = bus.open(P, after).await;
+        assert!(matches!(refused, Err(ReadError::Hole { .. })), "{after:?}");
+    }
+    assert_eq!(
+        ids(&read(&mut open(&bus, P, positions[2]).await, 2).await),
+        ["4", "5"]
+    );
+}
+
+#[tokio::test]
+async fn a_failed_disk_ends_everything_that_waits_for_it() {
+    let disk = SimulatedDisk::new();
+    let bus = start(&disk);
+    let gateway = GatewayId("gateway".into());
+    let mut end = bus.join_as_gateway(&gateway).await;
+    let mut reader = open(&bus, P, Position::default()).await;
+    disk.pause();
+    disk.fail_after(1, Fault::Io);
+    let at = append(&bus, P, "never durable").await;
+    bus.deliver(P, at.seq, &gateway, online("bob")).await;
+    let horizon = bus.horizon();
+    let (waited, why, ()) = tokio::join!(horizon.wait(1), bus.failure(), async { disk.resume() });
+    assert!(waited.is_err() && why.contains("simulated"), "{why}");
+    assert!(horizon.wait_blocking(1).is_err());
+    assert!(matches!(reader.next(1).await, Err(ReadError::Closed(_))));
+    let refused = bus.append(P, entry("more")).await;
+    assert!(matches!(refused, Err(AppendError::Refused(why)) if why.contains("simulated")));
+    not_yet("what is not durable was delivered", end.deliveries.recv()).await;
+    let released = bus.release_segments(|| io::Result::Ok(()));
+    assert_eq!(released.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_commands_are_refused_first() {
+    let options = LocalOptions {
+        memory_bytes: 100_000,
+        ..options()
+    };
+    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
+    let delivery = || LogEntry {
+        id: entry("d").id,
+        body: EntryBody::Deliver(Vec::new()),
+    };
+    let mut last = Position::default();
+    while let Ok(at) = bus.append(P, entry("x")).await {
+        last = at;
+    }
+    let commands = last.seq;
+    assert!(matches!(
+        bus.append(P, entry("x")).await,
+        Err(AppendError::Refused(_))
+    ));
+    let mut deliveries = 0;
+    while let Ok(at) = bus.append(P, delivery()).await {
+        last = at;
+        deliveries += 1;
+    }
+    assert!(
+        commands > 100 && deliveries > 30,
+        "{commands} commands, {deliveries} deliveries"
+    );
+    bus.trim(P, last).await;
+    append(&bus, P, "again").await;
+    assert!(bus.append(P, delivery()).await.is_ok());
+}
+
+#[tokio::test]
+async fn queues_are_bounded() {
+    let options = LocalOptions {
+        signals: 4,
+        deliveries: 4,
+        queries: 1,
+        announcements: 2,
+        ..options()
+    };
+    let disk = SimulatedDisk::new();
+    let bus = Local::open_on(Arc::new(disk.clone()), options).unwrap();
+    let gateway = GatewayId("gateway".into());
+    let mut end = bus.join_as_gateway(&gateway).await;
+    let mut reader = open(&bus, P, Position::default()).await;
+    for n in 0..10 {
+        bus.signal(P, conformance::numbered(n)).await;
+        bus.deliver(P, 0, &gateway, online("bob")).await;
+        bus.announce(confab_proto::message::Announcement::Began { partition: P })
+            .await;
+    }
+    assert_eq!(
+        reader.signals().await,
+        (0..4).map(conformance::numbered).collect::<Vec<_>>()
+    );
+    bus.close();
+    drop((bus, reader));
+    let mut got = 0;
+    while end.deliveries.try_recv().is_ok() {
+        got += 1;
+    }
+    let mut heard = 0;
+    while end.announcements.try_recv().is_ok() {
+        heard += 1;
+    }
+    assert_eq!((got, heard), (4, 2));
+}
+
+#[tokio::test]
+async fn segments_go_once_all_is_trimmed_and_the_checkpoints_are_safe() {
+    let disk = SimulatedDisk::new();
+    let bus = start(&disk);
+    let mut last = Position::default();
+    for n in 0..300 {
+        last = append(&bus, P, &n.to_string()).await;
+    }
+    append(&bus, Partition(0), "held on to").await;
+    bus.horizon().wait(301).await.unwrap();
+    bus.trim(P, last).await;
+    let unneeded = || -> io::Result<()> { Ok(()) };
+    let freed = bus.release_segments(unneeded).unwrap();
+    assert!(freed > 0, "segments before the other partition's entry can go");
+    for n in 0..300 {
+        last = append(&bus, P, &n.to_string()).await;
+    }
+    bus.trim(P, last).await;
+    let panics = || -> io::Result<()> { panic!("nothing can be deleted") };
+    assert_eq!(bus.release_segments(panics).unwrap(), 0);
+    bus.trim(Partition(0), Position { epoch: 1, seq: 1 }).await;
+    let horizon = bus.horizon();
+    let mut synced = false;
+    let freed = bus.release_segments(|| {
+        assert_eq!(horizon.committed(), horizon.appended());
+        synced = true;
+        io::Result::Ok(())
+    });
+    assert!(synced && freed.unwrap() > 0);
+    drop(bus);
+    let bus = start(&disk.kill());
+    assert_eq!(append(&bus, P, "on").await.seq, 601);
+    assert_eq!(append(&bus, Partition(0), "on").await.seq, 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What a gateway was told follows from entries that are there after a power cut.
+    #[test]
+    fn a_power_cut_takes_back_nothing_that_was_delivered(
+        seed in any::<u64>(),
+        appends in prop::collection::vec((0..8_u16, any::<bool>()), 1..80),
+        heard in 0..80_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let disk = SimulatedDisk::new();
+            let bus = start(&disk);
+            let gateway = GatewayId("gateway".into());
+            let mut end = bus.join_as_gateway(&gateway).await;
+            let mut delivered = Vec::new();
+            for (n, (partition, pause)) in appends.iter().enumerate() {
+                let partition = Partition(*partition);
+                let at = append(&bus, partition, &format!("e{n}")).await;
+                bus.deliver(partition, at.seq, &gateway, online(&format!("e{n}"))).await;
+                if *pause && delivered.len() < heard {
+                    delivered.extend(soon("a delivery", end.deliveries.recv()).await);
+                }
+            }
+            let after = disk.power_cut(seed);
+            bus.close();
+            while let Ok(message) = end.deliveries.try_recv() {
+                delivered.push(message);
+            }
+            let bus = start(&after);
+            let mut found = Vec::new();
+            for partition in (0..8).map(Partition) {
+                let mut reader = open(&bus, partition, Position::default()).await;
+                let count = usize::try_from(reader.end_at_open().seq).unwrap();
+                found.extend(ids(&read(&mut reader, count).await));
+            }
+            for message in delivered {
+                assert!(found.contains(&message.user.to_string()), "{message:?} was delivered, and is not in the log");
+            }
+        });
+    }
 }
