@@ -295,3 +295,28 @@ fn a_row_that_the_store_lost_is_an_internal_error_and_changes_nothing() {
     assert_eq!(effects.reply.unwrap().unwrap_err().code, Code::Internal);
     assert_eq!(state.members, world.state.members);
 }
+
+#[test]
+fn a_message_whose_row_is_not_older_than_the_entry_does_not_exist() {
+    let mut world = World::dialog();
+    world.send("alice");
+    let entry = world.entry("bob", read(1));
+    let input = Input {
+        id: &entry.id,
+        epoch: 1,
+        seq: entry.seq,
+        time: entry.time,
+        command: &entry.command,
+    };
+    let mut row = world.rows.message(1).unwrap();
+    for (version, known) in [(1, true), (2, false), (3, false)] {
+        row.version = version;
+        let facts = conversation::Facts {
+            messages: vec![row.clone()],
+            ..conversation::Facts::default()
+        };
+        let effects = conversation::apply(&mut world.state.clone(), input, &facts);
+        let refused = effects.reply.unwrap().err().map(|rejection| rejection.code);
+        assert_eq!(refused, (!known).then_some(Code::NotFound), "{version}");
+    }
+}

@@ -79,7 +79,7 @@ fn some_players() -> impl Strategy<Value = Vec<&'static str>> {
 }
 
 fn pick() -> impl Strategy<Value = u64> {
-    0..14u64
+    prop_oneof![3 => 0..4u64, 2 => 0..14u64]
 }
 
 fn what() -> BoxedStrategy<What> {
@@ -87,18 +87,18 @@ fn what() -> BoxedStrategy<What> {
     prop_oneof![
         10 => (proptest::option::of(0..8u8), proptest::option::weighted(0.2, pick()))
             .prop_map(|(client, answer)| What::Send { client, answer }),
-        2 => pick().prop_map(What::Edit),
-        2 => pick().prop_map(What::Delete),
+        3 => pick().prop_map(What::Edit),
+        3 => pick().prop_map(What::Delete),
         5 => maybe().prop_map(What::Delivered),
         5 => maybe().prop_map(What::Read),
         1 => maybe().prop_map(What::Hide),
         1 => some_players().prop_map(What::Create),
-        2 => some_players().prop_map(What::Add),
+        3 => some_players().prop_map(What::Add),
         1 => some_players().prop_map(What::Remove),
         1 => (0..2u8).prop_map(What::Rename),
         1 => some_players().prop_map(What::Admins),
         1 => player().prop_map(What::HandOver),
-        1 => Just(What::Leave),
+        2 => Just(What::Leave),
     ]
     .boxed()
 }
