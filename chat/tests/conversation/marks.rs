@@ -402,3 +402,15 @@ fn a_mark_across_buckets_leaves_a_row_at_each_end() {
     let two = last - 10;
     assert_eq!(world.ok("alice", dlvrd(2040)), format!("message 2040 @{two}"));
 }
+
+#[test]
+fn a_mark_from_just_below_an_end_leaves_a_row_at_the_end() {
+    let mut world = bob_sent(2050);
+    world.ok("alice", read(2046));
+    world.ok("alice", read(2050));
+    let (up_to, at) = world
+        .rows
+        .mark_from(&user("alice"), MarkKind::Read, 2047)
+        .unwrap();
+    assert_eq!((up_to, at.0), (2047, world.seq * 10));
+}
