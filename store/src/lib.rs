@@ -19,7 +19,10 @@
 //! every write carries a timestamp, a counter of that actor: of two writes of one key the one with the higher timestamp
 //! stands, at equal timestamps the one with the larger bytes, in whatever order they arrive.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod embedded;
+pub mod faulty;
 mod horizon;
 
 use std::future::Future;
@@ -30,6 +33,7 @@ use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
 
 pub use embedded::{Embedded, EmbeddedOptions};
+pub use faulty::Faulty;
 pub use horizon::{Horizon, NoLog};
 
 /// The key of a row.
