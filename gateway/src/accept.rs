@@ -1,0 +1,180 @@
+//! From a TCP connection to a session: TLS, the HTTP head, the upgrade. All of it within a time, and none of its
+//! memory is kept: the session is a task of its own.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use confab_bus::Bus;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{READ_BUFFER, WRITE_BUFFER};
+use crate::gateway::Core;
+use crate::handshake::{self, Admitted};
+use crate::metrics;
+use crate::session;
+use crate::stream::{HttpStream, Stream};
+
+/// How long to wait after the system refused a connection (too many open files): it will not be better at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The largest HTTP head.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Most header fields.
+const HEADERS: usize = 64;
+
+/// Takes connections until told to stop.
+pub(crate) async fn accept<B: Bus>(core: Arc<Core<B>>, listener: TcpListener, accepting: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = accepting.cancelled() => return,
+            () = core.tasks.stopping().cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let taken = connection(Arc::clone(&core), socket, peer);
+                core.tasks.spawn_bare(taken);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A place among the connections, given back when dropped.
+pub(crate) struct Place<B: Bus>(Arc<Core<B>>, metrics::Connection);
+
+impl<B: Bus> Place<B> {
+    fn take(core: &Arc<Core<B>>) -> Option<Self> {
+        let taken = core.connections.fetch_add(1, Ordering::AcqRel);
+        let place = Self(Arc::clone(core), metrics::Connection::open());
+        (taken < core.config.max_connections).then_some(place)
+    }
+}
+
+impl<B: Bus> Drop for Place<B> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+async fn connection<B: Bus>(core: Arc<Core<B>>, socket: TcpStream, peer: SocketAddr) {
+    let place = Place::take(&core);
+    let within = core.config.handshake_timeout;
+    let full = place.is_none();
+    match tokio::time::timeout(within, open(&core, socket, peer, full)).await {
+        Ok(Ok(Some((socket, admitted)))) => {
+            if let Some(place) = place {
+                core.tasks.spawn_bare(session::run(socket, admitted, place));
+            }
+        }
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended before its upgrade"),
+        Err(_) => tracing::debug!(%peer, "a handshake took too long"),
+    }
+}
+
+type Opened<B> = Option<(WebSocketStream<Stream>, Box<Admitted<B>>)>;
+
+async fn open<B: Bus>(
+    core: &Arc<Core<B>>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    full: bool,
+) -> Result<Opened<B>, Box<dyn std::error::Error + Send + Sync>> {
+    socket.set_nodelay(true)?;
+    let stream = secure(core, socket).await?;
+    let Some((upgrade, admitted)) = head(core, stream, peer, full).await? else {
+        return Ok(None);
+    };
+    let upgraded = upgrade.await?;
+    let (stream, early) = taken_back(upgraded)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(confab_proto::client::MAX_INCOMING_BYTES))
+        .max_frame_size(Some(confab_proto::client::MAX_INCOMING_BYTES));
+    let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
+    Ok(Some((socket, admitted)))
+}
+
+async fn secure<B>(core: &Core<B>, socket: TcpStream) -> io::Result<Stream> {
+    match &core.config.tls {
+        None => Ok(Either::Left(socket)),
+        Some(config) => {
+            let acceptor = TlsAcceptor::from(Arc::clone(config));
+            Ok(Either::Right(Box::new(acceptor.accept(socket).await?)))
+        }
+    }
+}
+
+/// Answers HTTP requests until one is an upgrade that is let in.
+async fn head<B: Bus>(
+    core: &Arc<Core<B>>,
+    stream: Stream,
+    peer: SocketAddr,
+    full: bool,
+) -> hyper::Result<Option<(OnUpgrade, Box<Admitted<B>>)>> {
+    let let_in = Mutex::new(None);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let let_in = &let_in;
+        async move {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let (response, admitted) = respond(core, &request, peer, full).await;
+            if let Some(admitted) = admitted {
+                *let_in.lock() = Some((upgrade, admitted));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(core.config.header_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await?;
+    Ok(let_in.into_inner())
+}
+
+async fn respond<B: Bus>(
+    core: &Arc<Core<B>>,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    full: bool,
+) -> (Response<Full<Bytes>>, Option<Box<Admitted<B>>>) {
+    match handshake::admit(core, request, peer, full).await {
+        Ok((response, admitted)) => (response.map(|()| Full::default()), Some(admitted)),
+        Err(refusal) => {
+            metrics::refused(refusal.status.as_u16());
+            (refusal.response(), None)
+        }
+    }
+}
+
+/// The connection under hyper, and what it has read beyond the head.
+fn taken_back(upgraded: Upgraded) -> io::Result<(Stream, Vec<u8>)> {
+    let parts = upgraded
+        .downcast::<HttpStream>()
+        .map_err(|_| io::Error::other("the upgraded connection is not the accepted one"))?;
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}

@@ -1,0 +1,149 @@
+//! A running gateway.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use confab_bus::Bus;
+use confab_chat::{EntryId, UserId};
+use confab_proto::client::CloseCode;
+use confab_service::Tasks;
+use parking_lot::RwLock;
+use rand::Rng;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{CLOSE_TIMEOUT, Config};
+use crate::registry::{End, Registry};
+use crate::{accept, beat, metrics};
+
+/// The clients of a draining gateway are told to wait up to so long, so that the others do not get them all at once.
+const BACK_WITHIN_MS: u64 = 5_000;
+
+/// What all sessions of a gateway share.
+pub(crate) struct Core<B> {
+    pub(crate) bus: B,
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) tasks: Tasks,
+    /// Takes no more connections.
+    pub(crate) closed: AtomicBool,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) banned: RwLock<HashSet<UserId>>,
+    entries: AtomicU64,
+}
+
+impl<B> Core<B> {
+    /// The id of the next log entry of this gateway.
+    pub(crate) fn entry_id(&self) -> EntryId {
+        let number = self.entries.fetch_add(1, Ordering::Relaxed);
+        EntryId(format!("{}-{number}", self.config.id.0).into())
+    }
+}
+
+/// A running gateway. It ends with [`Gateway::shutdown`].
+pub struct Gateway<B> {
+    core: Arc<Core<B>>,
+    address: SocketAddr,
+    accepting: CancellationToken,
+}
+
+impl<B> std::fmt::Debug for Gateway<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Bus> Gateway<B> {
+    /// Starts a gateway on a listener.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub async fn start(config: Config, listener: TcpListener, bus: B) -> std::io::Result<Self> {
+        metrics::describe();
+        let address = listener.local_addr()?;
+        let end = bus.join_as_gateway(&config.id).await;
+        let core = Arc::new(Core {
+            bus,
+            registry: Registry::default(),
+            tasks: Tasks::new(),
+            closed: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            banned: RwLock::new(config.banned.clone()),
+            entries: AtomicU64::new(0),
+            config,
+        });
+        let accepting = CancellationToken::new();
+        core.tasks.spawn("route", beat::route(Arc::clone(&core), end));
+        core.tasks.spawn("beat", beat::beat(Arc::clone(&core)));
+        let accept = accept::accept(Arc::clone(&core), listener, accepting.clone());
+        core.tasks.spawn("accept", accept);
+        Ok(Self {
+            core,
+            address,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.core.connections.load(Ordering::Relaxed)
+    }
+
+    /// Sets who may not connect. Those newly banned who are connected are closed with 4003.
+    pub fn ban(&self, users: HashSet<UserId>) {
+        for user in &users {
+            self.core.registry.end_user(user, CloseCode::Banned);
+        }
+        *self.core.banned.write() = users;
+    }
+
+    /// Stops accepting, and sends the clients away over the given time, each told to come back after a while.
+    pub async fn drain(&self, over: Duration) {
+        self.stop_accepting();
+        let sessions = self.core.registry.all();
+        let start = Instant::now();
+        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+        for (place, session) in (0_u32..).zip(sessions) {
+            // The last goes a little before the end, so that its close frame is out in time.
+            tokio::time::sleep_until(start + over * place / count).await;
+            let back_after = rand::rng().random_range(0..=BACK_WITHIN_MS);
+            session.end(End::draining(CloseCode::Restart, back_after));
+        }
+        for session in self.core.registry.all() {
+            session.end(End::draining(CloseCode::Restart, 0));
+        }
+    }
+
+    /// Ends: closes what is still open with 1001, and waits for all tasks.
+    pub async fn shutdown(self) {
+        self.stop_accepting();
+        for session in self.core.registry.all() {
+            session.end(End::draining(CloseCode::Away, 0));
+        }
+        let stopped = tokio::time::timeout(CLOSE_TIMEOUT * 2, self.core.tasks.stop()).await;
+        if stopped.is_err() {
+            tracing::warn!(
+                left = self.core.tasks.running(),
+                "connections did not end in time"
+            );
+        }
+    }
+
+    fn stop_accepting(&self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.accepting.cancel();
+    }
+}

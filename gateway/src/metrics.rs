@@ -1,0 +1,81 @@
+//! What a gateway counts.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const CONNECTIONS: &str = "confab_gateway_connections";
+const CLOSED: &str = "confab_gateway_closed_total";
+const REFUSED: &str = "confab_gateway_refused_total";
+const FRAMES_IN: &str = "confab_gateway_frames_in_total";
+const FRAMES_OUT: &str = "confab_gateway_frames_out_total";
+const REQUEST_SECONDS: &str = "confab_gateway_request_seconds";
+const ATTACH_SECONDS: &str = "confab_gateway_attach_seconds";
+const REATTACHED: &str = "confab_gateway_reattached_total";
+const APPEND_ERRORS: &str = "confab_gateway_append_errors_total";
+
+/// Says what each figure means. Once a process.
+pub(crate) fn describe() {
+    describe_gauge!(CONNECTIONS, "Connections open");
+    describe_counter!(CLOSED, "Connections closed by the service, by close code");
+    describe_counter!(REFUSED, "Handshakes refused, by HTTP status");
+    describe_counter!(FRAMES_IN, "Frames received from clients");
+    describe_counter!(FRAMES_OUT, "Frames sent to clients");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        "From a command's frame to its response, in seconds"
+    );
+    describe_histogram!(
+        ATTACH_SECONDS,
+        "From a connection to its last missed event, in seconds"
+    );
+    describe_counter!(REATTACHED, "Sessions attached again after a hole or a takeover");
+    describe_counter!(APPEND_ERRORS, "Appends that the log did not take or acknowledge");
+}
+
+/// One open connection, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Connection(());
+
+impl Connection {
+    pub(crate) fn open() -> Self {
+        gauge!(CONNECTIONS).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        gauge!(CONNECTIONS).decrement(1.0);
+    }
+}
+
+pub(crate) fn closed(code: u16) {
+    counter!(CLOSED, "code" => code.to_string()).increment(1);
+}
+
+pub(crate) fn refused(status: u16) {
+    counter!(REFUSED, "status" => status.to_string()).increment(1);
+}
+
+pub(crate) fn frame_in() {
+    counter!(FRAMES_IN).increment(1);
+}
+
+pub(crate) fn frames_out(count: u64) {
+    counter!(FRAMES_OUT).increment(count);
+}
+
+pub(crate) fn request_took(seconds: f64) {
+    histogram!(REQUEST_SECONDS).record(seconds);
+}
+
+pub(crate) fn attach_took(seconds: f64) {
+    histogram!(ATTACH_SECONDS).record(seconds);
+}
+
+pub(crate) fn reattached() {
+    counter!(REATTACHED).increment(1);
+}
+
+pub(crate) fn append_failed() {
+    counter!(APPEND_ERRORS).increment(1);
+}

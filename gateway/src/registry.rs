@@ -1,0 +1,221 @@
+//! The sessions of this gateway, by user, and the way of a worker's message to them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use confab_chat::{DeviceId, Partition, SessionId, UserId};
+use confab_proto::client::CloseCode;
+use confab_proto::message::{Beat, DeliveryBody, ToGateway};
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// What waits for a session's task.
+#[derive(Clone, Debug)]
+pub(crate) enum Mail {
+    /// From a worker; one message for all the user's sessions here.
+    Delivery(Arc<DeliveryBody>),
+    /// The mailbox has a new owner: attach again.
+    Reattach,
+}
+
+/// Why the service ends a session.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// The close code.
+    pub(crate) code: u16,
+    /// The close reason.
+    pub(crate) reason: Cow<'static, str>,
+}
+
+impl End {
+    /// For one of the reasons of the protocol.
+    pub(crate) fn of(code: CloseCode) -> Self {
+        Self {
+            code: code.code(),
+            reason: Cow::Borrowed(code.reason()),
+        }
+    }
+
+    /// The gateway goes away; the client should be back after so many milliseconds.
+    pub(crate) fn draining(code: CloseCode, back_after: u64) -> Self {
+        Self {
+            code: code.code(),
+            reason: Cow::Owned(back_after.to_string()),
+        }
+    }
+
+    /// Whether the client will be back soon, since it is the gateway that goes.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.code == CloseCode::Restart.code() || self.code == CloseCode::Away.code()
+    }
+}
+
+/// What others may know and do of a running session.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) mailbox: Partition,
+    mail: mpsc::Sender<Mail>,
+    /// The last durable event written to the socket.
+    pub(crate) forwarded: AtomicU64,
+    /// Attached at least once: it may be repeated in a heartbeat.
+    pub(crate) attached: AtomicBool,
+    /// Counts as offline.
+    pub(crate) away: AtomicBool,
+    end: Mutex<Option<End>>,
+    ended: Notify,
+}
+
+impl Handle {
+    /// Ends the session. The first reason stands.
+    pub(crate) fn end(&self, end: End) {
+        self.end.lock().get_or_insert(end);
+        self.ended.notify_one();
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&self) -> End {
+        loop {
+            let end = self.end.lock().clone();
+            if let Some(end) = end {
+                return end;
+            }
+            self.ended.notified().await;
+        }
+    }
+
+    fn send(&self, mail: Mail) {
+        if let Err(TrySendError::Full(_)) = self.mail.try_send(mail) {
+            self.end(End::of(CloseCode::TooSlow));
+        }
+    }
+}
+
+/// The sessions of this gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    users: DashMap<UserId, Vec<Arc<Handle>>>,
+    sessions: AtomicU64,
+}
+
+impl Registry {
+    /// Adds a session and gives its handle and its mail. `None` where the user has as many as are allowed.
+    pub(crate) fn add(
+        &self,
+        (user, device): (UserId, DeviceId),
+        mailbox: Partition,
+        queue: usize,
+        at_most: usize,
+    ) -> Option<(Arc<Handle>, mpsc::Receiver<Mail>)> {
+        let mut sessions = self.users.entry(user.clone()).or_default();
+        if sessions.len() >= at_most {
+            return None;
+        }
+        let (mail, inbox) = mpsc::channel(queue);
+        let handle = Arc::new(Handle {
+            session: SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1),
+            user,
+            device,
+            mailbox,
+            mail,
+            forwarded: AtomicU64::new(0),
+            attached: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            end: Mutex::new(None),
+            ended: Notify::new(),
+        });
+        sessions.push(Arc::clone(&handle));
+        Some((handle, inbox))
+    }
+
+    /// Forgets a session.
+    pub(crate) fn remove(&self, handle: &Handle) {
+        if let Some(mut sessions) = self.users.get_mut(&handle.user) {
+            sessions.retain(|known| known.session != handle.session);
+        }
+        self.users
+            .remove_if(&handle.user, |_, sessions| sessions.is_empty());
+    }
+
+    /// Hands a worker's message to the sessions it is for. A session whose queue is full is too slow, and ends.
+    pub(crate) fn route(&self, message: ToGateway) {
+        let Some(sessions) = self.users.get(&message.user) else {
+            return;
+        };
+        let one = match &message.body {
+            DeliveryBody::Reply { session, .. }
+            | DeliveryBody::Contacts { session, .. }
+            | DeliveryBody::Replaced { session } => Some(*session),
+            DeliveryBody::Attached(attached) => Some(attached.session),
+            DeliveryBody::Live(_)
+            | DeliveryBody::Online(_)
+            | DeliveryBody::Offline { .. }
+            | DeliveryBody::Typing { .. } => None,
+        };
+        let ends = matches!(message.body, DeliveryBody::Replaced { .. });
+        let body = Arc::new(message.body);
+        for handle in sessions.iter() {
+            if one.is_some_and(|one| one != handle.session) {
+                continue;
+            }
+            if ends {
+                handle.end(End::of(CloseCode::Replaced));
+            } else {
+                handle.send(Mail::Delivery(Arc::clone(&body)));
+            }
+        }
+    }
+
+    /// Tells the sessions of a mailbox partition to attach again.
+    pub(crate) fn reattach(&self, partition: Partition) {
+        for sessions in &self.users {
+            for handle in sessions.iter().filter(|handle| handle.mailbox == partition) {
+                handle.send(Mail::Reattach);
+            }
+        }
+    }
+
+    /// Ends all sessions of a user.
+    pub(crate) fn end_user(&self, user: &UserId, code: CloseCode) {
+        if let Some(sessions) = self.users.get(user) {
+            for handle in sessions.iter() {
+                handle.end(End::of(code));
+            }
+        }
+    }
+
+    /// All sessions, at this moment.
+    pub(crate) fn all(&self) -> Vec<Arc<Handle>> {
+        self.users
+            .iter()
+            .flat_map(|sessions| sessions.iter().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// The attached sessions of each mailbox partition, as a heartbeat names them.
+    pub(crate) fn beats(&self, partitions: u16) -> Vec<Vec<Beat>> {
+        let mut beats = vec![Vec::new(); usize::from(partitions)];
+        for sessions in &self.users {
+            for handle in sessions.iter() {
+                let Some(beats) = beats.get_mut(usize::from(handle.mailbox.0)) else {
+                    continue;
+                };
+                if handle.attached.load(Ordering::Acquire) {
+                    beats.push(Beat {
+                        user: handle.user.clone(),
+                        device: handle.device.clone(),
+                        session: handle.session,
+                        forwarded: handle.forwarded.load(Ordering::Acquire),
+                        away: handle.away.load(Ordering::Acquire),
+                    });
+                }
+            }
+        }
+        beats
+    }
+}

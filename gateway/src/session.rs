@@ -1,0 +1,284 @@
+//! One socket: one task, one `select!`, bounded queues both ways.
+//!
+//! What the client sends is read first: it is bounded by its own unanswered requests and by its rate, and what
+//! is pipelined is so appended together. What workers send waits in a queue of [`QUEUE`](crate::config::QUEUE); a socket
+//! that lets it fill up is closed with 4009. Frames that are ready are written together and flushed once.
+
+mod acks;
+mod feed;
+mod inbound;
+mod outbound;
+mod rate;
+mod requests;
+
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use confab_bus::Bus;
+use confab_proto::client::CloseCode;
+use confab_proto::message::{Attach, AttachFrom, Profile, Signal};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use self::acks::Acks;
+use self::feed::{Feed, Then};
+use self::outbound::Outbound;
+use self::rate::Rate;
+use self::requests::{Asking, Requests};
+use crate::accept::Place;
+use crate::config::{CLOSE_TIMEOUT, WRITE_TIMEOUT};
+use crate::gateway::Core;
+use crate::handshake::{Admitted, Registered};
+use crate::metrics;
+use crate::registry::{End, Handle, Mail};
+use crate::stream::Stream;
+
+type Socket = WebSocketStream<Stream>;
+
+/// Messages from workers that are taken at once.
+const MAILS: usize = 64;
+/// Further than this no token's end is looked ahead.
+const FAR: Duration = Duration::from_secs(30 * 86_400);
+
+/// What a session keeps while its socket is open.
+struct Session<B: Bus> {
+    registered: Registered<B>,
+    feed: Feed,
+    acks: Acks,
+    rate: Rate,
+    requests: Requests,
+    out: Outbound,
+    /// When the client was last heard of.
+    heard: Instant,
+    opened: Instant,
+    expires: Option<Instant>,
+    /// Until the mailbox has it.
+    profile: Option<Box<Profile>>,
+    caught_up: bool,
+}
+
+/// How a session ended.
+enum Ended {
+    /// The client closed, or its connection broke.
+    Gone,
+    /// The service closes.
+    By(End),
+}
+
+/// Serves a socket until it ends. The caller's place among the connections is held until all is over.
+pub(crate) async fn run<B: Bus>(mut socket: Socket, admitted: Box<Admitted<B>>, place: Place<B>) {
+    let (mut session, mail) = Session::new(*admitted);
+    let ended = session.serve(&mut socket, mail).await;
+    session.detach(&ended).await;
+    drop(session);
+    close(socket, ended).await;
+    drop(place);
+}
+
+impl<B: Bus> Session<B> {
+    fn new(admitted: Admitted<B>) -> (Self, mpsc::Receiver<Mail>) {
+        let now = Instant::now();
+        let left = |at: u64| Duration::from_millis(at.saturating_sub(confab_service::clock::now_millis()));
+        let session = Self {
+            feed: Feed::new(admitted.last_event_id, now),
+            acks: Acks::default(),
+            rate: Rate::new(admitted.registered.core.config.rate_burst, now),
+            requests: Requests::default(),
+            out: Outbound::default(),
+            heard: now,
+            opened: now,
+            expires: admitted.expires_at.map(|at| now + left(at).min(FAR)),
+            profile: Some(Box::new(admitted.profile)),
+            registered: admitted.registered,
+            caught_up: false,
+        };
+        (session, admitted.mail)
+    }
+
+    fn core(&self) -> &Core<B> {
+        &self.registered.core
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.registered.handle
+    }
+
+    async fn serve(&mut self, socket: &mut Socket, mut mail: mpsc::Receiver<Mail>) -> Ended {
+        let handle = Arc::clone(&self.registered.handle);
+        let mut mails = Vec::new();
+        let mut asking = Asking::default();
+        let mut timer = pin!(tokio::time::sleep_until(self.next_deadline()));
+        let first = self.feed.attach_again(Instant::now());
+        self.follow(first).await;
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                end = handle.ended() => Err(Ended::By(end)),
+                () = &mut timer => {
+                    let outcome = self.on_time().await;
+                    timer.as_mut().reset(self.next_deadline());
+                    outcome
+                }
+                frame = socket.next(), if self.requests.has_room() => self.on_frame(frame).await,
+                answered = asking.answered() => {
+                    self.on_answer(answered);
+                    Ok(())
+                }
+                _ = mail.recv_many(&mut mails, MAILS) => self.on_mails(&mut mails).await,
+            };
+            if let Err(ended) = outcome {
+                return ended;
+            }
+            self.ask_queries(&mut asking);
+            self.gather_events().await;
+            if let Err(ended) = self.write(socket, &handle).await {
+                return ended;
+            }
+            let due = self.next_deadline();
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
+            }
+        }
+    }
+
+    /// The next moment at which [`Session::on_time`] has something to do.
+    fn next_deadline(&self) -> Instant {
+        let silent = self.heard + self.core().config.ping_timeout;
+        let others = [self.requests.next_deadline(), self.feed.wakes_at(), self.expires];
+        others.into_iter().flatten().fold(silent, Instant::min)
+    }
+
+    async fn on_time(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        if self.expires.is_some_and(|at| at <= now) {
+            return Err(Ended::By(End::of(CloseCode::TokenExpired)));
+        }
+        if self.heard + self.core().config.ping_timeout <= now {
+            return Err(Ended::By(End::of(CloseCode::NoPing)));
+        }
+        self.time_out_requests(now);
+        let then = self.feed.wake(now);
+        self.follow(then).await;
+        Ok(())
+    }
+
+    /// Attaches, where the feed says so.
+    async fn follow(&self, then: Then) {
+        let Then::Attach(from) = then else { return };
+        let repeat = matches!(from, AttachFrom::After(_));
+        if repeat {
+            metrics::reattached();
+        }
+        let handle = self.handle();
+        let attach = Attach {
+            user: handle.user.clone(),
+            device: handle.device.clone(),
+            gateway: self.core().config.id.clone(),
+            session: handle.session,
+            from,
+            repeat,
+            away: handle.away.load(std::sync::atomic::Ordering::Acquire),
+            profile: self.profile.as_deref().cloned(),
+        };
+        self.signal(Signal::Attach(attach)).await;
+    }
+
+    /// Tells the owner of the user's mailbox.
+    async fn signal(&self, signal: Signal) {
+        self.core().bus.signal(self.handle().mailbox, signal).await;
+    }
+
+    async fn detach(&self, ended: &Ended) {
+        let handle = self.handle();
+        let draining = matches!(ended, Ended::By(end) if end.is_draining());
+        if let Ended::By(end) = ended {
+            metrics::closed(end.code);
+            tracing::debug!(user = %handle.user, code = end.code, "closes");
+        }
+        handle.attached.store(false, std::sync::atomic::Ordering::Release);
+        self.signal(Signal::Detach {
+            user: handle.user.clone(),
+            gateway: self.core().config.id.clone(),
+            session: handle.session,
+            draining,
+        })
+        .await;
+    }
+
+    /// Writes what is ready and flushes once.
+    async fn write(&mut self, socket: &mut Socket, handle: &Handle) -> Result<(), Ended> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let writing = async {
+            for frame in self.out.frames() {
+                socket.feed(frame).await?;
+            }
+            socket.flush().await
+        };
+        tokio::select! {
+            biased;
+            written = tokio::time::timeout(WRITE_TIMEOUT, writing) => match written {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Ended::Gone),
+                Err(_) => return Err(Ended::By(End::of(CloseCode::TooSlow))),
+            },
+            end = handle.ended() => return Err(Ended::By(end)),
+        }
+        if let Some(id) = self.out.written() {
+            handle.forwarded.store(id, std::sync::atomic::Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// What a broken stream of frames means.
+fn broken(error: &Error) -> Ended {
+    let end = |code, reason| {
+        Ended::By(End {
+            code,
+            reason: Cow::Borrowed(reason),
+        })
+    };
+    match error {
+        Error::Capacity(_) => Ended::By(End::of(CloseCode::TooLarge)),
+        Error::Utf8(_) => end(1007, "a text frame is not UTF-8"),
+        Error::Protocol(_) => end(1002, "this is not WebSocket"),
+        _ => Ended::Gone,
+    }
+}
+
+/// Sends the close frame, and reads on until the client has seen it: to drop a connection with unread bytes would be a
+/// reset, in which the code gets lost.
+async fn close(mut socket: Socket, ended: Ended) {
+    let frame = match ended {
+        Ended::Gone => None,
+        Ended::By(end) => Some(CloseFrame {
+            code: end.code.into(),
+            reason: end.reason.into_owned().into(),
+        }),
+    };
+    let closing = async {
+        let said = match frame {
+            Some(frame) => socket.send(Message::Close(Some(frame))).await,
+            None => socket.flush().await,
+        };
+        // Whether it was said or not, all that is left is to let go.
+        let (Ok(()) | Err(_)) = said;
+        let stream = socket.get_mut();
+        if stream.shutdown().await.is_ok() {
+            let mut rest = vec![0; 4096];
+            while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
+        }
+    };
+    if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+        tracing::debug!("a client did not take its close frame in time");
+    }
+}

@@ -1,0 +1,206 @@
+//! The way of durable events to one socket: attach, catch up, follow, and notice a hole. Pure: messages and times in,
+//! steps out.
+//!
+//! The invariant: the ids of the events given out are consecutive, from the device's cursor on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use confab_chat::Event;
+use confab_proto::message::{AttachFrom, Attached, MailboxEvent};
+use tokio::time::Instant;
+
+use crate::config::ATTACH_TIMEOUT;
+
+/// Where a session stands with its mailbox.
+#[derive(Debug)]
+enum State {
+    /// An attach is under way, and is asked again at the given time.
+    Attaching(AttachFrom, Instant),
+    /// Everything is there, and what happens next comes by itself.
+    Live,
+}
+
+/// What a connection waits for before its first durable event: which of its contacts are online.
+#[derive(Debug)]
+struct Contacts {
+    /// Answers wanted, once it is known how many.
+    wanted: Option<u32>,
+    got: u32,
+    until: Option<Instant>,
+}
+
+/// The durable events of one session.
+#[derive(Debug)]
+pub(super) struct Feed {
+    state: State,
+    contacts: Option<Contacts>,
+    /// The last event taken, given out or not.
+    taken: u64,
+    /// The device's cursor at the start, once it is known.
+    begun: bool,
+    ready: VecDeque<MailboxEvent>,
+}
+
+/// What follows from a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Nothing, or events are ready.
+    Nothing,
+    /// Attach, from here.
+    Attach(AttachFrom),
+}
+
+impl Feed {
+    /// A new connection: it attaches at once.
+    pub(super) fn new(last_event_id: Option<u64>, now: Instant) -> Self {
+        let from = AttachFrom::Cursor { last_event_id };
+        Self {
+            state: State::Attaching(from, now + ATTACH_TIMEOUT),
+            contacts: Some(Contacts {
+                wanted: None,
+                got: 0,
+                until: None,
+            }),
+            taken: 0,
+            begun: false,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Whether the first answer has come, and the cursor is known.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether all that was missed has been taken.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live) && self.contacts.is_none()
+    }
+
+    /// The answer to an attach.
+    pub(super) fn attached(&mut self, attached: &Attached, now: Instant) -> Then {
+        if !self.begun {
+            self.begun = true;
+            self.taken = attached.after;
+            if let Some(contacts) = &mut self.contacts {
+                contacts.wanted = Some(attached.probes);
+                contacts.until = Some(now + ATTACH_TIMEOUT);
+            }
+            self.settle_contacts();
+        }
+        if let Some(id) = attached.reset {
+            // What lies between is gone for good: the list of chats as it now is stands for it.
+            self.taken = id;
+            self.ready.clear();
+            self.ready.push_back(MailboxEvent {
+                id,
+                at: confab_chat::Timestamp(confab_service::clock::now_millis()),
+                event: Arc::new(Event::Chats),
+                quoted: None,
+            });
+            self.state = State::Live;
+            return Then::Nothing;
+        }
+        if !self.take(&attached.events) || attached.after > self.taken {
+            return self.attach_again(now);
+        }
+        if attached.more {
+            return self.attach_again(now);
+        }
+        self.state = State::Live;
+        Then::Nothing
+    }
+
+    /// Events as they happen. Before the session is live they are dropped: the attach brings them.
+    pub(super) fn live(&mut self, events: &[MailboxEvent], now: Instant) -> Then {
+        if matches!(self.state, State::Attaching(..)) || self.take(events) {
+            return Then::Nothing;
+        }
+        self.attach_again(now)
+    }
+
+    /// Attaches again where the session stands: its mailbox has a new owner, or events were lost.
+    pub(super) fn attach_again(&mut self, now: Instant) -> Then {
+        let from = match self.state {
+            State::Attaching(from @ AttachFrom::Cursor { .. }, _) if !self.begun => from,
+            _ => AttachFrom::After(self.taken),
+        };
+        self.state = State::Attaching(from, now + ATTACH_TIMEOUT);
+        Then::Attach(from)
+    }
+
+    /// One partition has said which contacts are online.
+    pub(super) fn contacts_heard(&mut self) {
+        if let Some(contacts) = &mut self.contacts {
+            contacts.got += 1;
+        }
+        self.settle_contacts();
+    }
+
+    /// When [`Feed::wake`] has something to do.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        let attach = match self.state {
+            State::Attaching(_, again) => Some(again),
+            State::Live => None,
+        };
+        let contacts = self.contacts.as_ref().and_then(|contacts| contacts.until);
+        attach.into_iter().chain(contacts).min()
+    }
+
+    /// Time has passed: an attach without an answer is sent again, contacts that do not answer are waited for no more.
+    pub(super) fn wake(&mut self, now: Instant) -> Then {
+        let waited = |contacts: &Contacts| contacts.until.is_some_and(|until| until <= now);
+        if self.contacts.as_ref().is_some_and(waited) {
+            self.contacts = None;
+        }
+        match self.state {
+            State::Attaching(_, again) if again <= now => self.attach_again(now),
+            _ => Then::Nothing,
+        }
+    }
+
+    /// The next event to write, in order.
+    pub(super) fn next(&mut self) -> Option<MailboxEvent> {
+        if self.contacts.is_some() {
+            return None;
+        }
+        self.ready.pop_front()
+    }
+
+    /// Events that could not be written: they and all after them are asked for again.
+    pub(super) fn rewind(&mut self, last_written: u64, now: Instant) -> Then {
+        self.ready.clear();
+        self.ready.shrink_to_fit();
+        self.taken = last_written;
+        self.attach_again(now)
+    }
+
+    /// Gives memory back when nothing waits.
+    pub(super) fn rest(&mut self) {
+        if self.ready.is_empty() && self.ready.capacity() > 0 {
+            self.ready = VecDeque::new();
+        }
+    }
+
+    /// Takes what follows the last one taken. False at a hole.
+    fn take(&mut self, events: &[MailboxEvent]) -> bool {
+        for event in events {
+            if event.id > self.taken + 1 {
+                return false;
+            }
+            if event.id == self.taken + 1 {
+                self.taken = event.id;
+                self.ready.push_back(event.clone());
+            }
+        }
+        true
+    }
+
+    fn settle_contacts(&mut self) {
+        let settled = |contacts: &Contacts| contacts.wanted.is_some_and(|wanted| contacts.got >= wanted);
+        if self.contacts.as_ref().is_some_and(settled) {
+            self.contacts = None;
+        }
+    }
+}
