@@ -1,0 +1,11 @@
+//! The worker through its public doors: commands go into the log, answers, deliveries and rows come out.
+
+mod support;
+
+mod chats;
+mod crash;
+mod messages;
+mod presence;
+mod sessions;
+mod startup;
+mod typing;
