@@ -149,7 +149,6 @@ async fn head<B: Bus>(
         .header_read_timeout(core.config.header_timeout)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await?;

@@ -102,12 +102,10 @@ impl<B: Bus> Gateway<B> {
         self.core.connections.load(Ordering::Relaxed)
     }
 
-    /// Sets who may not connect. Those newly banned who are connected are closed with 4003.
-    pub fn ban(&self, users: HashSet<UserId>) {
-        for user in &users {
-            self.core.registry.end_user(user, CloseCode::Banned);
-        }
-        *self.core.banned.write() = users;
+    /// The part of the gateway that bans users, to be kept apart.
+    #[must_use]
+    pub fn banning(&self) -> Banning<B> {
+        Banning(Arc::clone(&self.core))
     }
 
     /// Stops accepting, and sends the clients away over the given time, each told to come back after a while.
@@ -145,5 +143,25 @@ impl<B: Bus> Gateway<B> {
     fn stop_accepting(&self) {
         self.core.closed.store(true, Ordering::Release);
         self.accepting.cancel();
+    }
+}
+
+/// Sets who may not connect.
+pub struct Banning<B>(Arc<Core<B>>);
+
+impl<B> std::fmt::Debug for Banning<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Banning")
+    }
+}
+
+impl<B: Bus> Banning<B> {
+    /// From now on these users may not connect, and no others. Those of them who are connected are closed with 4003.
+    pub fn ban(&self, users: HashSet<UserId>) {
+        let banned: Vec<UserId> = users.iter().cloned().collect();
+        *self.0.banned.write() = users;
+        for user in &banned {
+            self.0.registry.end_user(user, CloseCode::Banned);
+        }
     }
 }

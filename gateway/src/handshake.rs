@@ -134,9 +134,6 @@ fn register<B: Bus>(core: &Arc<Core<B>>, caller: Caller) -> Result<Admitted<B>, 
         profile,
         expires_at,
     } = caller.claims;
-    if core.banned.read().contains(&user) {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "this user may not connect"));
-    }
     let mailbox = ActorKey::Mailbox(user.clone()).partition(core.bus.partitions());
     let at_most = core.config.max_user_connections;
     let session = core.registry.add((user, caller.device), mailbox, QUEUE, at_most);
@@ -146,11 +143,16 @@ fn register<B: Bus>(core: &Arc<Core<B>>, caller: Caller) -> Result<Admitted<B>, 
             format!("a user has at most {at_most} connections: close one first"),
         ));
     };
+    let registered = Registered {
+        core: Arc::clone(core),
+        handle,
+    };
+    // Now, not before: one banned at this moment is either found here, or in the registry by the one who bans.
+    if core.banned.read().contains(&registered.handle.user) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "this user may not connect"));
+    }
     Ok(Admitted {
-        registered: Registered {
-            core: Arc::clone(core),
-            handle,
-        },
+        registered,
         mail,
         profile,
         expires_at,

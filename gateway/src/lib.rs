@@ -17,5 +17,5 @@ mod registry;
 mod session;
 mod stream;
 
-pub use config::{Auth, Config};
-pub use gateway::Gateway;
+pub use config::{Auth, Config, Origins};
+pub use gateway::{Banning, Gateway};

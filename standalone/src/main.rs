@@ -1,10 +1,14 @@
 //! The `confab` command.
 
+mod banned;
 mod chat;
 mod cli;
 mod data_dir;
+mod embedded;
 mod exit;
+mod gateway;
 mod health;
+mod serve;
 mod settings;
 mod token;
 
@@ -27,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(asked: Asked) -> Result<ExitCode, Failure> {
     match asked {
-        Asked::Serve(_) => return Err(Failure::new(Code::Fault, "the parts are not put together yet")),
+        Asked::Serve(loaded) => return serve::run(&loaded.settings),
         Asked::CheckConfig(loaded) => print(&loaded.to_string())?,
         Asked::ConfigDefault => print(&settings::default_file().or_fail(Code::Fault, "settings")?)?,
         Asked::Token(request, loaded) => print(&format!("{}\n", token::sign(&request, &loaded.settings)?))?,

@@ -52,7 +52,7 @@ async fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     )?;
     let readiness = Readiness::new();
     let admin = start_admin(settings, &directory, readiness.clone(), metrics)?;
-    let mut service = tokio::select! {
+    let service = tokio::select! {
         started = Embedded::start(settings, &directory, listener) => started?,
         stop = signals.next() => return Ok(ExitCode::from(stop.forced_exit_code())),
     };

@@ -1,0 +1,167 @@
+//! The whole service in one process: the journal, the tables behind it, the worker and the gateway, put together and
+//! taken apart in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use confab_bus::local::{self, Local, LocalOptions};
+use confab_chat::GatewayId;
+use confab_gateway::Gateway;
+use confab_service::{Stop, Tasks, clock};
+use confab_store::Horizon;
+use confab_store::embedded::{Embedded as Tables, EmbeddedOptions};
+use confab_worker::Worker;
+use tokio::net::TcpListener;
+
+use crate::banned;
+use crate::data_dir::DataDir;
+use crate::exit::{Code, Failure, OrFail};
+use crate::gateway;
+use crate::settings::Settings;
+
+/// How often the journal's oldest segments are looked at.
+const RELEASE_EVERY: Duration = Duration::from_secs(5);
+/// How long the worker may take to finish what it has begun.
+const WORKER_STOP: Duration = Duration::from_secs(10);
+
+/// The running service.
+pub(crate) struct Embedded {
+    bus: Local,
+    tables: Tables,
+    worker: Worker,
+    gateway: Gateway<Local>,
+    drain_time: Duration,
+    keeper: Keeper,
+    tasks: Tasks,
+}
+
+/// The journal's progress, as the tables ask for it.
+struct Progress(local::Horizon);
+
+impl Horizon for Progress {
+    fn appended(&self) -> u64 {
+        self.0.appended()
+    }
+
+    fn committed(&self) -> u64 {
+        self.0.committed()
+    }
+}
+
+impl Embedded {
+    /// Opens the data and starts everything; returns once all that was in the log is applied.
+    pub(crate) async fn start(
+        settings: &Settings,
+        directory: &DataDir,
+        listener: TcpListener,
+    ) -> Result<Self, Failure> {
+        // What clients must bring is read first: a bad key file is found before anything is opened.
+        let run: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
+        let config = gateway::config(settings, directory, GatewayId(Arc::clone(&run)))?;
+        let (bus, tables) = open(settings, directory)?;
+        let keeper = Keeper::start(bus.clone(), tables.clone())?;
+        let mut worker = confab_worker::Config::new(&run);
+        worker.inbox_retention = settings.event_retention.0;
+        let worker = Worker::start(worker, bus.clone(), tables.clone()).await;
+        worker.ready().await.or_fail(Code::Data, "the log")?;
+        let gateway = Gateway::start(config, listener, bus.clone())
+            .await
+            .or_fail(Code::Address, "the clients' address")?;
+        let tasks = Tasks::new();
+        if let Some(path) = settings.banned_file.clone() {
+            let stopping = tasks.stopping().clone();
+            let watch = banned::watch(path, settings.banned.clone(), gateway.banning(), stopping);
+            tasks.spawn("banned", watch);
+        }
+        Ok(Self {
+            bus,
+            tables,
+            worker,
+            gateway,
+            drain_time: settings.drain_time.0,
+            keeper,
+            tasks,
+        })
+    }
+
+    /// Where clients connect.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.gateway.local_addr()
+    }
+
+    /// Waits until something has failed for good. The process should end: what it has not acknowledged is not lost by
+    /// that, and nothing else will be acknowledged.
+    pub(crate) async fn failed(&self) -> Failure {
+        tokio::select! {
+            reason = self.bus.failure() => Failure::new(Code::Io, format_args!("the journal has failed: {reason}")),
+            reason = self.tables.failure() => Failure::new(Code::Io, format_args!("the tables have failed: {reason}")),
+            reason = self.worker.failure() => Failure::new(Code::Data, reason),
+        }
+    }
+
+    /// Stops: clients first, then the loops, then the data.
+    pub(crate) async fn stop(self, stop: Stop) -> Result<(), Failure> {
+        if stop == Stop::Drain {
+            self.gateway.drain(self.drain_time).await;
+        }
+        self.tasks.stop().await;
+        self.gateway.shutdown().await;
+        self.worker.shutdown(WORKER_STOP).await;
+        let (bus, tables, keeper) = (self.bus, self.tables, self.keeper);
+        let closed = tokio::task::spawn_blocking(move || {
+            keeper.stop();
+            let synced = tables.sync_blocking();
+            tables.close();
+            bus.close();
+            synced
+        });
+        let synced = closed.await.or_fail(Code::Fault, "closing the data")?;
+        synced.or_fail(Code::Io, "closing the tables")
+    }
+}
+
+fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Failure> {
+    let clock: local::Clock = Arc::new(clock::now_millis);
+    let bus = Local::open(&directory.join("log"), LocalOptions::new(Arc::clone(&clock)));
+    let bus = bus.or_fail(Code::Data, "the log")?;
+    let mut options = EmbeddedOptions::new(clock);
+    options.cache_bytes = settings.cache_size.0;
+    let horizon = Arc::new(Progress(bus.horizon()));
+    let tables = Tables::open(&directory.join("store"), options, horizon);
+    Ok((bus, tables.or_fail(Code::Data, "the tables")?))
+}
+
+/// The thread that lets go of the journal's segments that nobody needs.
+struct Keeper {
+    stop: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    fn start(bus: Local, tables: Tables) -> Result<Self, Failure> {
+        let (stop, stopped) = sync_channel(1);
+        let keep = move || {
+            while stopped.recv_timeout(RELEASE_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let released = bus.release_segments(|| tables.sync_blocking().map_err(std::io::Error::other));
+                match released {
+                    Ok(0) => {}
+                    Ok(segments) => tracing::debug!(segments, "journal segments deleted"),
+                    Err(error) => tracing::warn!(%error, "journal segments cannot be deleted"),
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("confab-keeper".to_owned());
+        let thread = thread.spawn(keep).or_fail(Code::Fault, "a thread")?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that deletes journal segments has panicked");
+        }
+    }
+}
