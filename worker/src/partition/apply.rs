@@ -158,7 +158,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             batch.rows.chat(&command.chat, effects.version, row, again);
         }
         if let Some(result) = effects.reply {
-            batch.reply(&command.user, &command.origin, result);
+            batch.reply(logged.seq, command, result);
         }
         for delivery in effects.deliveries {
             batch

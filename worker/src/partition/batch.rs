@@ -7,7 +7,7 @@ use std::sync::Arc;
 use confab_chat::row::Row;
 use confab_chat::{ActorKey, DeviceId};
 use confab_chat::{
-    ChatKey, Delivery, Event, GatewayId, Origin, Partition, Rejection, Reply, SessionId, UserId,
+    ChatKey, Command, Delivery, Event, GatewayId, Partition, Rejection, Reply, SessionId, UserId,
 };
 use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
 use confab_proto::wire::Wire;
@@ -20,7 +20,8 @@ const ENTRY_BYTES: usize = 512 * 1024;
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) rows: Rows,
-    pub(super) replies: Vec<(GatewayId, ToGateway)>,
+    /// Each with the entry that it follows from.
+    pub(super) replies: Vec<(u64, GatewayId, ToGateway)>,
     pub(super) mail: Mail,
     /// New events of users who have sessions.
     pub(super) live: HashMap<UserId, Vec<MailboxEvent>>,
@@ -34,15 +35,16 @@ pub(super) struct Batch {
 
 impl Batch {
     /// The answer to a command.
-    pub(super) fn reply(&mut self, user: &UserId, origin: &Origin, result: Result<Reply, Rejection>) {
+    pub(super) fn reply(&mut self, seq: u64, command: &Command, result: Result<Reply, Rejection>) {
+        let Command { user, origin, .. } = command;
         let body = DeliveryBody::Reply {
             session: origin.session,
             request: origin.request,
             result,
         };
         let user = user.clone();
-        self.replies
-            .push((origin.gateway.clone(), ToGateway { user, body }));
+        let message = ToGateway { user, body };
+        self.replies.push((seq, origin.gateway.clone(), message));
     }
 }
 
@@ -198,3 +200,6 @@ fn event_bytes(event: &Arc<Event>) -> usize {
         Event::Chats | Event::Delete { .. } | Event::Delivered { .. } | Event::Read { .. } => FIXED,
     }
 }
+
+#[cfg(test)]
+mod tests;

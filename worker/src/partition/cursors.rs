@@ -20,9 +20,13 @@ pub(super) type Device = (UserId, DeviceId);
 pub(super) struct Cursors(HashMap<Device, CursorRow>);
 
 impl Cursors {
-    /// Sets a cursor.
+    /// Sets a cursor. It never goes back.
     pub(super) fn set(&mut self, device: Device, row: CursorRow) {
-        self.0.insert(device, row);
+        let unwritten = self.0.entry(device).or_insert(row);
+        *unwritten = CursorRow {
+            up_to: row.up_to.max(unwritten.up_to),
+            ..row
+        };
     }
 
     /// Drops what is not written: the row of a log entry takes its place.
@@ -115,5 +119,52 @@ impl Clock {
         let timestamp = time.0.saturating_mul(1000).saturating_add(999);
         self.0 = self.0.max(timestamp);
         timestamp
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(up_to: u64, used_at: u64) -> CursorRow {
+        CursorRow {
+            up_to,
+            used_at: Timestamp(used_at),
+            forgotten: false,
+        }
+    }
+
+    fn device(n: u64) -> DeviceId {
+        DeviceId::parse(&format!("d{n:02}")).unwrap()
+    }
+
+    #[test]
+    fn one_more_device_makes_room_by_the_longest_unused() {
+        let devices = |count: u64| (0..count).map(|n| (device(n), row(n, (n * 7) % 32))).collect();
+        assert_eq!(surplus(devices(31)), []);
+        let forgotten = CursorRow {
+            forgotten: true,
+            ..row(0, 0)
+        };
+        assert_eq!(surplus(devices(32)), [(device(0), forgotten)]);
+    }
+
+    #[test]
+    fn a_cursor_never_goes_back() {
+        let device = (UserId::parse("bob").unwrap(), device(1));
+        let mut cursors = Cursors::default();
+        cursors.set(device.clone(), row(5, 1));
+        cursors.set(device.clone(), row(3, 2));
+        assert_eq!(cursors.get(&device), Some(row(5, 2)));
+    }
+
+    #[test]
+    fn the_clock_goes_on_from_what_the_log_dated() {
+        let mut clock = Clock::default();
+        let far = Timestamp(9_000_000_000_000);
+        assert_eq!(clock.at(far), 9_000_000_000_000_999);
+        assert_eq!(clock.next(), 9_000_000_000_001_000);
+        assert_eq!(clock.at(Timestamp(1)), 1999, "the same for every owner");
+        assert_eq!(clock.next(), 9_000_000_000_001_001);
     }
 }

@@ -21,10 +21,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let mut rows = batch.rows.take();
         rows.push(self.reach(last.seq, &last.entry.id));
         self.seams.write(rows).await?;
-        for (gateway, message) in batch.replies {
+        for (seq, gateway, message) in batch.replies {
             self.seams
                 .bus
-                .deliver(self.partition, last.seq, &gateway, message)
+                .deliver(self.partition, seq, &gateway, message)
                 .await;
         }
         self.append_mail(batch.mail).await?;

@@ -218,3 +218,6 @@ pub(super) struct Swept {
     pub(super) silent: Vec<(UserId, Session)>,
     pub(super) unsettled: Vec<UserId>,
 }
+
+#[cfg(test)]
+mod tests;

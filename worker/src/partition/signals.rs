@@ -184,11 +184,13 @@ impl<B: Bus, S: Store> Owner<B, S> {
         for (user, greeted) in greets {
             self.probe(&user, true, None, greeted, &mut out);
         }
+        let mut asks = Vec::new();
         for session in waiting {
             if let Some((attach, _)) = self.soft.pending.remove(&session) {
-                self.attach(vec![Ask::answered(attach)], &mut out).await?;
+                self.ask(Ask::answered(attach), &mut asks, &mut out).await?;
             }
         }
+        self.attach(asks, &mut out).await?;
         self.finish(out).await
     }
 
