@@ -20,8 +20,9 @@
 //! | reach | partition | timestamp, row |
 //!
 //! Ids, buckets, `up_to`, timestamps and expiries (milliseconds, 0 for never) take 8 bytes, a partition 2, a kind 1 (`d`, `r`).
-//! In memory a key has its table's number before it, so that the rows of all tables are in one order.
+//! In memory a key has its table beside it, so that the rows of all tables are in one order.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hasher};
 
@@ -29,12 +30,15 @@ use bytes::Bytes;
 use confab_chat::limits::BUCKET_MESSAGES;
 use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
+use fjall::Slice;
 
 use crate::{Key, StatePart, StoreError, Write};
 
-/// A table. The number is only used in memory.
+/// How many shards the overlay has. Rows of one partition key are in one.
+pub(super) const SHARDS: u64 = 16;
+
+/// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub(super) enum Table {
     Messages,
     ClientIds,
@@ -108,47 +112,51 @@ impl Table {
     }
 }
 
-/// A key as it stands in memory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct RowKey(Bytes);
+/// A key as it stands in memory: its table, and its bytes there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowKey {
+    table: Table,
+    bytes: Slice,
+}
 
 impl RowKey {
     pub(super) fn table(&self) -> Table {
-        Table::ALL[usize::from(self.0[0])]
+        self.table
     }
 
     /// The key as it stands on disk.
-    pub(super) fn on_disk(&self) -> Bytes {
-        self.0.slice(1..)
+    pub(super) fn on_disk(&self) -> &Slice {
+        &self.bytes
     }
 
-    pub(super) fn from_disk(table: Table, key: &[u8]) -> Self {
-        let mut writer = KeyWriter::new(table, key.len());
-        writer.bytes.extend_from_slice(key);
-        writer.finish()
+    pub(super) fn from_disk(table: Table, bytes: Slice) -> Self {
+        Self { table, bytes }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 }
 
 /// Builds keys.
 pub(super) struct KeyWriter {
+    table: Table,
     bytes: Vec<u8>,
     shard: u64,
 }
 
 impl KeyWriter {
-    pub(super) fn new(table: Table, capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(1 + capacity);
-        bytes.push(table as u8);
-        Self { bytes, shard: 0 }
+    pub(super) fn new(table: Table) -> Self {
+        Self {
+            table,
+            bytes: SCRATCH.take(),
+            shard: 0,
+        }
     }
 
     /// Begins a key with its partition key.
-    pub(super) fn under(table: Table, text: &str, rest: usize) -> Self {
-        let mut writer = Self::new(table, text.len() + 1 + rest).text(text);
+    pub(super) fn under(table: Table, text: &str) -> Self {
+        let mut writer = Self::new(table).text(text);
         writer.shard = shard_of(text.as_bytes());
         writer
     }
@@ -190,54 +198,54 @@ impl KeyWriter {
         self.shard
     }
 
-    pub(super) fn finish(self) -> RowKey {
-        RowKey(self.bytes.into())
+    pub(super) fn finish(mut self) -> RowKey {
+        let bytes = Slice::new(&self.bytes);
+        self.bytes.clear();
+        SCRATCH.set(self.bytes);
+        RowKey {
+            table: self.table,
+            bytes,
+        }
     }
+}
+
+thread_local! {
+    /// Where a key or a value is put together.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 fn shard_of(partition_key: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(partition_key);
-    hasher.finish()
+    hasher.finish() % SHARDS
 }
 
-/// The key's bytes, and the hash of its partition key.
+/// The key's bytes, and its shard.
 pub(super) fn encode(key: &Key) -> (RowKey, u64) {
     let table = Table::of(key);
     let writer = match key {
-        Key::Message(chat, id) => KeyWriter::under(table, chat.as_str(), 8).number(*id),
-        Key::ClientId(chat, user, id) => {
-            let rest = user.as_str().len() + 1 + id.len();
-            KeyWriter::under(table, chat.as_str(), rest)
-                .text(user.as_str())
-                .last(id)
-        }
-        Key::Head(chat) | Key::Roster(chat) => KeyWriter::under(table, chat.as_str(), 0),
+        Key::Message(chat, id) => KeyWriter::under(table, chat.as_str()).number(*id),
+        Key::ClientId(chat, user, id) => KeyWriter::under(table, chat.as_str())
+            .text(user.as_str())
+            .last(id),
+        Key::Head(chat) | Key::Roster(chat) => KeyWriter::under(table, chat.as_str()),
         Key::Mark(chat, user, kind, up_to) => {
-            let rest = 8 + user.as_str().len() + 1 + 1 + 8;
-            let writer = KeyWriter::under(table, chat.as_str(), rest).number(up_to / BUCKET_MESSAGES);
+            let writer = KeyWriter::under(table, chat.as_str()).number(up_to / BUCKET_MESSAGES);
             writer.text(user.as_str()).byte(kind_byte(*kind)).number(*up_to)
         }
-        Key::Membership(user, chat) => {
-            KeyWriter::under(table, user.as_str(), chat.as_str().len()).last(chat.as_str())
-        }
-        Key::State(actor, part) => {
-            let (tag, text) = match part {
-                StatePart::Head => (b'h', ""),
-                StatePart::Member(user) => (b'm', user.as_str()),
-                StatePart::Seen(chat) => (b's', chat.as_str()),
-            };
-            under_actor(actor, 1 + text.len()).byte(tag).last(text)
-        }
-        Key::Inbox(user, id) => KeyWriter::under(table, user.as_str(), 8).number(*id),
-        Key::Cursor(user, device) => {
-            KeyWriter::under(table, user.as_str(), device.as_str().len()).last(device.as_str())
-        }
-        Key::User(user) => KeyWriter::under(table, user.as_str(), 0),
+        Key::Membership(user, chat) => KeyWriter::under(table, user.as_str()).last(chat.as_str()),
+        Key::State(actor, part) => match part {
+            StatePart::Head => under_actor(actor).byte(b'h'),
+            StatePart::Member(user) => under_actor(actor).byte(b'm').last(user.as_str()),
+            StatePart::Seen(chat) => under_actor(actor).byte(b's').last(chat.as_str()),
+        },
+        Key::Inbox(user, id) => KeyWriter::under(table, user.as_str()).number(*id),
+        Key::Cursor(user, device) => KeyWriter::under(table, user.as_str()).last(device.as_str()),
+        Key::User(user) => KeyWriter::under(table, user.as_str()),
         Key::Checkpoint(partition) | Key::Reach(partition) => {
-            let mut writer = KeyWriter::new(table, 2);
+            let mut writer = KeyWriter::new(table);
             writer.bytes.extend_from_slice(&partition.0.to_be_bytes());
-            writer.shard = u64::from(partition.0);
+            writer.shard = u64::from(partition.0) % SHARDS;
             writer
         }
     };
@@ -246,10 +254,10 @@ pub(super) fn encode(key: &Key) -> (RowKey, u64) {
 }
 
 /// Begins a key of an actor's state.
-pub(super) fn under_actor(actor: &ActorKey, rest: usize) -> KeyWriter {
+pub(super) fn under_actor(actor: &ActorKey) -> KeyWriter {
     match actor {
-        ActorKey::Chat(chat) => KeyWriter::under(Table::State, chat.as_str(), rest),
-        ActorKey::Mailbox(user) => KeyWriter::under(Table::State, &format!("u:{user}"), rest),
+        ActorKey::Chat(chat) => KeyWriter::under(Table::State, chat.as_str()),
+        ActorKey::Mailbox(user) => KeyWriter::under(Table::State, &format!("u:{user}")),
     }
 }
 
@@ -267,7 +275,20 @@ pub(super) fn kind_byte(kind: MarkKind) -> u8 {
 pub(super) fn decode(key: &RowKey) -> Result<Key, StoreError> {
     let table = key.table();
     let corrupt = || StoreError::Corrupt(format!("a key of {}", table.name()));
-    Reader(&key.0[1..]).key(table).ok_or_else(corrupt)
+    Reader(&key.bytes).key(table).ok_or_else(corrupt)
+}
+
+/// As [`decode`], after a key of the same range: what all of a range have in common is not read again.
+///
+/// # Errors
+/// `Corrupt`: it is none.
+pub(super) fn decode_after(previous: Option<&Key>, key: &RowKey) -> Result<Key, StoreError> {
+    let last = key.bytes.len().checked_sub(8).map(|at| number_at(&key.bytes, at));
+    match (previous, last) {
+        (Some(Key::Message(chat, _)), Some(id)) => Ok(Key::Message(chat.clone(), id)),
+        (Some(Key::Inbox(user, _)), Some(id)) => Ok(Key::Inbox(user.clone(), id)),
+        _ => decode(key),
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -356,32 +377,35 @@ impl<'a> Reader<'a> {
 
 /// A value as it stands in memory and on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stored(Bytes);
+pub(super) struct Stored(Slice);
 
 impl Stored {
     pub(super) fn encode(table: Table, write: &Write) -> Self {
-        let mut bytes = Vec::with_capacity(head_bytes(table) + write.value.len());
+        let mut bytes = SCRATCH.take();
         bytes.extend_from_slice(&write.timestamp.to_be_bytes());
         if table == Table::Inbox {
             bytes.extend_from_slice(&write.expires.map_or(0, |at| at.0).to_be_bytes());
         }
         bytes.extend_from_slice(&write.value);
-        Self(bytes.into())
+        let stored = Self(Slice::new(&bytes));
+        bytes.clear();
+        SCRATCH.set(bytes);
+        stored
     }
 
     /// Takes a value from disk.
     ///
     /// # Errors
     /// `Corrupt`: it is too short.
-    pub(super) fn from_disk(table: Table, bytes: Bytes) -> Result<Self, StoreError> {
+    pub(super) fn from_disk(table: Table, bytes: Slice) -> Result<Self, StoreError> {
         if bytes.len() < head_bytes(table) {
             return Err(StoreError::Corrupt(format!("a value of {}", table.name())));
         }
         Ok(Self(bytes))
     }
 
-    pub(super) fn on_disk(&self) -> Bytes {
-        self.0.clone()
+    pub(super) fn on_disk(&self) -> &Slice {
+        &self.0
     }
 
     pub(super) fn len(&self) -> usize {
@@ -393,7 +417,7 @@ impl Stored {
     }
 
     pub(super) fn value(&self, table: Table) -> Bytes {
-        self.0.slice(head_bytes(table)..)
+        Bytes::copy_from_slice(&self.0[head_bytes(table)..])
     }
 
     pub(super) fn is_expired(&self, table: Table, now: Timestamp) -> bool {

@@ -8,9 +8,7 @@ use std::collections::btree_map::Entry;
 
 use parking_lot::Mutex;
 
-use super::keys::{RowKey, Stored};
-
-const SHARDS: u64 = 16;
+use super::keys::{RowKey, SHARDS, Stored};
 
 #[derive(Debug)]
 pub(super) struct Overlay(Box<[Mutex<BTreeMap<RowKey, Fresh>>]>);
@@ -37,9 +35,9 @@ impl Overlay {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<BTreeMap<RowKey, Fresh>> {
+    fn shard(&self, shard: u64) -> &Mutex<BTreeMap<RowKey, Fresh>> {
         // Below a small number by construction.
-        &self.0[usize::try_from(hash % SHARDS).unwrap_or(0)]
+        &self.0[usize::try_from(shard).unwrap_or(0)]
     }
 
     /// Puts rows in, each at its own moment. Keeps in `rows` those that stand now.
@@ -54,33 +52,41 @@ impl Overlay {
         rows.retain(|row| put(&mut shard, row));
     }
 
-    pub(super) fn get(&self, key: &RowKey, hash: u64) -> Option<Stored> {
-        self.shard(hash).lock().get(key).map(|fresh| fresh.stored.clone())
+    pub(super) fn get(&self, key: &RowKey, shard: u64) -> Option<Stored> {
+        self.shard(shard)
+            .lock()
+            .get(key)
+            .map(|fresh| fresh.stored.clone())
     }
 
     /// All rows from one key to before another, for each of these spans, at one moment.
-    pub(super) fn range(&self, spans: &[(RowKey, RowKey)], hash: u64) -> Vec<(RowKey, Stored)> {
-        let shard = self.shard(hash).lock();
+    pub(super) fn range(&self, spans: &[(RowKey, RowKey)], shard: u64) -> Vec<(RowKey, Stored)> {
+        let shard = self.shard(shard).lock();
         let rows = spans.iter().flat_map(|(from, to)| shard.range(from..to));
         rows.map(|(key, fresh)| (key.clone(), fresh.stored.clone()))
             .collect()
     }
 
     /// The last row from one key to before another.
-    pub(super) fn last(&self, from: &RowKey, to: &RowKey, hash: u64) -> Option<RowKey> {
-        self.shard(hash)
+    pub(super) fn last(&self, from: &RowKey, to: &RowKey, shard: u64) -> Option<RowKey> {
+        self.shard(shard)
             .lock()
             .range(from..to)
             .next_back()
             .map(|(key, _)| key.clone())
     }
 
-    /// Takes a saved row out, unless a later write has replaced it.
-    pub(super) fn remove(&self, row: &Pending) {
-        if let Entry::Occupied(fresh) = self.shard(row.shard).lock().entry(row.key.clone())
-            && fresh.get().number == row.number
-        {
-            fresh.remove();
+    /// Takes saved rows out, those of a shard one after the other, except where a later write has replaced one.
+    pub(super) fn remove(&self, rows: &[&Pending]) {
+        for rows in rows.chunk_by(|a, b| a.shard == b.shard) {
+            let mut shard = self.shard(rows[0].shard).lock();
+            for row in rows {
+                if let Entry::Occupied(fresh) = shard.entry(row.key.clone())
+                    && fresh.get().number == row.number
+                {
+                    fresh.remove();
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{Key, Range};
 /// The keys of a range: some runs of them, in order.
 pub(super) struct Spans {
     pub(super) table: Table,
-    /// The hash of the partition key.
+    /// The shard of the partition key.
     pub(super) shard: u64,
     /// From a key to before another.
     pub(super) runs: Vec<(RowKey, RowKey)>,
@@ -28,12 +28,12 @@ impl Spans {
         Ok(match range {
             Range::Messages { chat, from, to } => numbers(Table::Messages, chat.as_str(), *from, *to),
             Range::Inbox { user, from, to } => numbers(Table::Inbox, user.as_str(), *from, *to),
-            Range::Memberships(user) => all(|| KeyWriter::under(Table::Memberships, user.as_str(), 0)),
-            Range::Cursors(user) => all(|| KeyWriter::under(Table::Cursors, user.as_str(), 0)),
-            Range::State(actor) => all(|| under_actor(actor, 0)),
+            Range::Memberships(user) => all(|| KeyWriter::under(Table::Memberships, user.as_str())),
+            Range::Cursors(user) => all(|| KeyWriter::under(Table::Cursors, user.as_str())),
+            Range::State(actor) => all(|| under_actor(actor)),
             Range::AllMarks { chat, from, to } => {
                 let bucket =
-                    |up_to| KeyWriter::under(Table::Marks, chat.as_str(), 8).number(up_to / BUCKET_MESSAGES);
+                    |up_to| KeyWriter::under(Table::Marks, chat.as_str()).number(up_to / BUCKET_MESSAGES);
                 let shard = bucket(0).shard();
                 let runs = run(bucket(*from), bucket(*to).behind(), from <= to);
                 Self {
@@ -50,7 +50,7 @@ impl Spans {
                 from,
                 to,
             } => {
-                let under = || KeyWriter::under(Table::Marks, chat.as_str(), 0);
+                let under = || KeyWriter::under(Table::Marks, chat.as_str());
                 let shard = under().shard();
                 let highest = last(&under().finish(), &under().behind().finish(), shard)?;
                 let highest = match highest {
@@ -86,7 +86,7 @@ fn bucket_end(up_to: u64) -> u64 {
 /// One user's marks of one kind: a run in every bucket.
 fn mark_runs(chat: &ChatKey, user: &UserId, kind: MarkKind, from: u64, to: u64) -> Vec<(RowKey, RowKey)> {
     let key = |up_to: u64| {
-        let writer = KeyWriter::under(Table::Marks, chat.as_str(), 32).number(up_to / BUCKET_MESSAGES);
+        let writer = KeyWriter::under(Table::Marks, chat.as_str()).number(up_to / BUCKET_MESSAGES);
         writer.text(user.as_str()).byte(kind_byte(kind)).number(up_to)
     };
     let mut runs = Vec::new();
@@ -103,7 +103,7 @@ fn mark_runs(chat: &ChatKey, user: &UserId, kind: MarkKind, from: u64, to: u64) 
 }
 
 fn numbers(table: Table, under: &str, from: u64, to: u64) -> Spans {
-    let key = |number| KeyWriter::under(table, under, 8).number(number);
+    let key = |number| KeyWriter::under(table, under).number(number);
     let shard = key(0).shard();
     Spans {
         table,

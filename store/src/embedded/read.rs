@@ -38,9 +38,7 @@ impl Shared {
             .table(table)
             .get(key.on_disk())
             .map_err(|error| store_error(&error))?;
-        found
-            .map(|bytes| Stored::from_disk(table, bytes.into()))
-            .transpose()
+        found.map(|bytes| Stored::from_disk(table, bytes)).transpose()
     }
 
     pub(super) fn scan(&self, range: &Range, take: Take) -> Result<Vec<Record>, StoreError> {
@@ -84,11 +82,14 @@ impl Shared {
             runs.reverse();
         }
         for (from, to) in runs {
-            let mut saved = snapshot.range(self.table(spans.table), from.on_disk()..to.on_disk());
+            let mut saved = snapshot.range(
+                self.table(spans.table),
+                from.on_disk().clone()..to.on_disk().clone(),
+            );
             while let Some(guard) = if down { saved.next_back() } else { saved.next() } {
                 let (key, stored) = guard.into_inner().map_err(|error| store_error(&error))?;
-                let key = RowKey::from_disk(spans.table, &key);
-                let mut stored = Stored::from_disk(spans.table, stored.into())?;
+                let key = RowKey::from_disk(spans.table, key);
+                let mut stored = Stored::from_disk(spans.table, stored)?;
                 while let Some(row) = fresh.next_if(|row| order(&row.0, &key) == Ordering::Less) {
                     if !found.take(&row.0, &row.1)? {
                         return Ok(());
@@ -116,12 +117,15 @@ impl Shared {
     fn last_key(&self, from: &RowKey, to: &RowKey, shard: u64) -> Result<Option<Key>, StoreError> {
         let fresh = self.overlay.last(from, to, shard);
         let table = from.table();
-        let saved = self.table(table).range(from.on_disk()..to.on_disk()).next_back();
+        let saved = self
+            .table(table)
+            .range(from.on_disk().clone()..to.on_disk().clone())
+            .next_back();
         let saved = saved
             .map(fjall::Guard::key)
             .transpose()
             .map_err(|error| store_error(&error))?;
-        let saved = saved.map(|key| RowKey::from_disk(table, &key));
+        let saved = saved.map(|key| RowKey::from_disk(table, key));
         fresh.max(saved).map(|key| keys::decode(&key)).transpose()
     }
 
@@ -144,7 +148,8 @@ impl Found<'_> {
         if stored.is_expired(self.spans.table, self.now) {
             return Ok(true);
         }
-        let key = keys::decode(key)?;
+        let previous = self.records.last().map(|record| &record.key);
+        let key = keys::decode_after(previous, key)?;
         if self.spans.contains(&key) {
             self.records.push(record(key, self.spans.table, stored));
         }

@@ -1,7 +1,6 @@
 //! The thread that saves rows, and the queue it takes them from.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -282,14 +281,16 @@ impl Shared {
                     .saved(table, &row.key)?
                     .is_some_and(|saved| !row.stored.beats(&saved));
             if !older {
-                batch.insert(self.table(table), row.key.on_disk(), row.stored.on_disk());
+                batch.insert(
+                    self.table(table),
+                    row.key.on_disk().clone(),
+                    row.stored.on_disk().clone(),
+                );
             }
         }
         metrics::counter!("confab_store_rows_saved_total").increment(batch.len() as u64);
         batch.commit().map_err(|error| store_error(&error))?;
-        for row in standing {
-            self.overlay.remove(row);
-        }
+        self.overlay.remove(&standing);
         let bytes = groups.iter().map(|group| group.bytes).sum();
         let left = self.queue.bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
         metrics::gauge!("confab_store_pending_bytes").set(left as f64);
@@ -313,20 +314,16 @@ impl Shared {
     }
 }
 
-/// Of each key the row that stands.
+/// Of each key the row that stands, in order of shards and keys: neighbours are found near each other.
 fn stand(groups: &[Group]) -> Vec<&Pending> {
-    let rows = groups.iter().flat_map(|group| &group.rows);
-    let mut standing = HashMap::new();
-    for row in rows {
-        match standing.entry(&row.key) {
-            Entry::Vacant(place) => {
-                place.insert(row);
-            }
-            Entry::Occupied(mut place) if row.stored.beats(&place.get().stored) => {
-                place.insert(row);
-            }
-            Entry::Occupied(_) => {}
+    let mut rows: Vec<_> = groups.iter().flat_map(|group| &group.rows).collect();
+    rows.sort_unstable_by(|a, b| (a.shard, &a.key).cmp(&(b.shard, &b.key)));
+    rows.dedup_by(|later, standing| {
+        let same = later.key == standing.key;
+        if same && later.stored.beats(&standing.stored) {
+            *standing = *later;
         }
-    }
-    standing.into_values().collect()
+        same
+    });
+    rows
 }

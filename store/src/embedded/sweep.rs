@@ -45,14 +45,14 @@ impl Sweep {
             }
             let inbox = shared.table(Table::Inbox);
             let mut after = None;
-            for guard in inbox.range(self.next.on_disk()..) {
+            for guard in inbox.range(self.next.on_disk().clone()..) {
                 let (key, stored) = guard.into_inner().map_err(|error| store_error(&error))?;
-                let stored = Stored::from_disk(Table::Inbox, stored.into())?;
-                let row = RowKey::from_disk(Table::Inbox, &key);
+                let stored = Stored::from_disk(Table::Inbox, stored)?;
+                let row = RowKey::from_disk(Table::Inbox, key.clone());
                 let Key::Inbox(user, _) = keys::decode(&row)? else {
                     break;
                 };
-                let behind = KeyWriter::under(Table::Inbox, user.as_str(), 0).behind().finish();
+                let behind = KeyWriter::under(Table::Inbox, user.as_str()).behind().finish();
                 let other = after.as_ref().is_some_and(|after| *after != behind);
                 after.get_or_insert(behind);
                 if other || batch.len() >= ROWS || !stored.is_expired(Table::Inbox, shared.now()) {
@@ -72,5 +72,5 @@ impl Sweep {
 }
 
 fn beginning() -> RowKey {
-    KeyWriter::new(Table::Inbox, 0).finish()
+    KeyWriter::new(Table::Inbox).finish()
 }

@@ -295,7 +295,7 @@ async fn a_store_that_cannot_save_takes_no_more_writes_and_says_so() {
     let head = row(Key::Head(dialog("ann", "bob")), 1, "row");
     let table = store.0.shared.table(Table::Heads);
     table
-        .insert(keys::encode(&head.key).0.on_disk(), "short")
+        .insert(keys::encode(&head.key).0.on_disk().clone(), "short")
         .unwrap();
     store.write(vec![head.clone()]).await.unwrap();
     assert!(store.sync().await.is_err());
