@@ -25,7 +25,8 @@ pub(crate) fn read(listed: &[String], file: Option<&Path>) -> Result<HashSet<Use
     let Some(file) = file else { return Ok(users) };
     let shown = file.display().to_string();
     let text = fs::read_to_string(file).or_fail(Code::File, &shown)?;
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    let lines = text.lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
         users.insert(user(line, &shown)?);
     }
     Ok(users)

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use confab_bus::local::{self, Local, LocalOptions};
-use confab_chat::GatewayId;
+use confab_chat::{GatewayId, Timestamp};
 use confab_gateway::Gateway;
 use confab_service::{Stop, Tasks, clock};
 use confab_store::Horizon;
@@ -65,6 +65,7 @@ impl Embedded {
         let keeper = Keeper::start(bus.clone(), tables.clone())?;
         let mut worker = confab_worker::Config::new(&run);
         worker.inbox_retention = settings.event_retention.0;
+        worker.alone_since = Some(Timestamp(clock::now_millis()));
         let worker = Worker::start(worker, bus.clone(), tables.clone()).await;
         worker.ready().await.or_fail(Code::Data, "the log")?;
         let gateway = Gateway::start(config, listener, bus.clone())

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use confab_chat::Timestamp;
+
 /// A worker's settings. [`Config::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -23,6 +25,9 @@ pub struct Config {
     pub heartbeat_silence: Duration,
     /// How long `offline` is held back when a gateway drains.
     pub drain_hold: Duration,
+    /// Where this is the only worker: when it started. Whoever a row shows as online since before then was so in a
+    /// process that is gone, and is offline.
+    pub alone_since: Option<Timestamp>,
 }
 
 impl Config {
@@ -39,6 +44,7 @@ impl Config {
             // Two beats of 10 s missed, and a little for the way; the sweep runs every second. Together below 25 s.
             heartbeat_silence: Duration::from_secs(22),
             drain_hold: Duration::from_secs(40),
+            alone_since: None,
         }
     }
 }

@@ -30,10 +30,11 @@ const CONCURRENCY: usize = 16;
 pub(crate) async fn answer_all<B: Bus, S: Store>(
     bus: B,
     store: S,
+    alone_since: Timestamp,
     queries: Arc<Mutex<mpsc::Receiver<Asked>>>,
     stopping: CancellationToken,
 ) {
-    let reads = Reads::new(store);
+    let reads = Reads::new(store, alone_since);
     loop {
         let next = async { queries.lock().await.recv().await };
         let Some(Some(asked)) = stopping.run_until_cancelled(next).await else {

@@ -63,6 +63,7 @@ impl Worker {
             let answering = query::answer_all(
                 bus.clone(),
                 store.clone(),
+                config.alone_since.unwrap_or_default(),
                 queries.clone(),
                 tasks.stopping().clone(),
             );

@@ -16,6 +16,8 @@ const ONLINE_FOR: u64 = 12 * 60 * 1000;
 pub(super) struct Person {
     pub(super) id: UserId,
     pub(super) row: UserRow,
+    /// A row written before says nothing of who is online now.
+    alone_since: Timestamp,
 }
 
 impl Person {
@@ -24,6 +26,7 @@ impl Person {
         Ok(Self {
             id,
             row: row.unwrap_or_default(),
+            alone_since: reads.alone_since,
         })
     }
 
@@ -44,7 +47,8 @@ impl Person {
     /// When last online, of one who is not now and ever was.
     pub(super) fn last_seen(&self, now: Timestamp) -> Option<u64> {
         let last_seen = self.row.last_seen.0;
-        let online = self.row.online && now.0.saturating_sub(last_seen) <= ONLINE_FOR;
+        let fresh = now.0.saturating_sub(last_seen) <= ONLINE_FOR && self.row.last_seen >= self.alone_since;
+        let online = self.row.online && fresh;
         (!online && last_seen > 0).then_some(last_seen)
     }
 }

@@ -1,27 +1,31 @@
 //! Reading rows for a query. A store that does not answer makes the query fail: the client asks again.
 
-use confab_chat::{Code, Rejection};
+use confab_chat::{Code, Rejection, Timestamp};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Record, Store, StoreError, Take};
 
 /// The store, as queries read it.
 #[derive(Clone)]
-pub(super) struct Reads<S>(S);
+pub(super) struct Reads<S> {
+    store: S,
+    /// A user's row written before this says nothing of who is online now.
+    pub(super) alone_since: Timestamp,
+}
 
 impl<S: Store> Reads<S> {
-    pub(super) fn new(store: S) -> Self {
-        Self(store)
+    pub(super) fn new(store: S, alone_since: Timestamp) -> Self {
+        Self { store, alone_since }
     }
 
     /// Reads a row.
     pub(super) async fn get<T: Wire>(&self, key: Key) -> Result<Option<T>, Rejection> {
-        let record = self.0.get(key).await.map_err(|error| refuse(&error))?;
+        let record = self.store.get(key).await.map_err(|error| refuse(&error))?;
         record.as_ref().map(decode).transpose()
     }
 
     /// Reads a run of rows.
     pub(super) async fn scan(&self, range: Range, take: Take) -> Result<Vec<Record>, Rejection> {
-        self.0.scan(range, take).await.map_err(|error| refuse(&error))
+        self.store.scan(range, take).await.map_err(|error| refuse(&error))
     }
 }
 
