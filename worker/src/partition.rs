@@ -38,6 +38,7 @@ use std::time::Duration;
 use confab_bus::Bus;
 use confab_chat::{EntryId, Partition, conversation, mailbox};
 use confab_store::{Range, Store, Take};
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ use signals::Soft;
 const LOGIC: u32 = 1;
 /// How many reads or writes a loop has under way at a time.
 const CONCURRENCY: usize = 64;
+/// So few are polled together as they are, without an allocation for each.
+const FEW: usize = 30;
 /// How long to wait before a loop that has lost its log begins again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -145,10 +148,11 @@ async fn concurrently<F, T>(mut futures: Vec<F>) -> Result<Vec<T>, Fault>
 where
     F: Future<Output = Result<T, Fault>>,
 {
-    if futures.len() <= 1 {
-        return match futures.pop() {
-            Some(only) => only.await.map(|value| vec![value]),
-            None => Ok(Vec::new()),
+    if futures.len() <= FEW {
+        return match futures.len() {
+            0 => Ok(Vec::new()),
+            1 => Ok(vec![futures.remove(0).await?]),
+            _ => try_join_all(futures).await,
         };
     }
     stream::iter(futures).buffered(CONCURRENCY).try_collect().await

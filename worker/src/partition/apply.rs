@@ -110,8 +110,14 @@ impl<B: Bus, S: Store> Owner<B, S> {
             if state.covers(self.epoch, logged.seq) {
                 continue;
             }
-            let needs = needs(state, &logged.entry.id, command).unwrap_or_default();
-            wanted.extend(needs.into_iter().map(|need| (command.chat.clone(), need)));
+            let needs = needs(state, &logged.entry.id, command);
+            lookups.expect(&command.chat, needs.as_ref().map(Vec::len));
+            wanted.extend(
+                needs
+                    .into_iter()
+                    .flatten()
+                    .map(|need| (command.chat.clone(), need)),
+            );
         }
         lookups.fetch(&self.seams, wanted).await?;
         Ok(lookups)
@@ -138,13 +144,15 @@ impl<B: Bus, S: Store> Owner<B, S> {
             time: logged.time,
             command,
         };
-        let effects = match needs(&cached.state, id, command) {
-            Some(needs) => {
-                let facts = lookups.facts(&self.seams, &command.chat, needs).await?;
-                guarded(|| conversation::apply(&mut cached.state, input, &facts))
-            }
-            None => None,
+        let facts = match lookups.first(&command.chat) {
+            Some(facts) => Some(facts),
+            None => match needs(&cached.state, id, command) {
+                Some(needs) => Some(lookups.facts(&self.seams, &command.chat, needs).await?),
+                None => None,
+            },
         };
+        let effects =
+            facts.and_then(|facts| guarded(|| conversation::apply(&mut cached.state, input, &facts)));
         let effects = effects.unwrap_or_else(|| {
             self.meters.panics.increment(1);
             tracing::error!(chat = %command.chat, seq = logged.seq, id = &*id.0, "a chat panicked on an entry");
@@ -174,6 +182,12 @@ impl<B: Bus, S: Store> Owner<B, S> {
         items: &[DeliverItem],
         batch: &mut Batch,
     ) -> Result<(), Fault> {
+        if let [item] = items {
+            for user in &item.to {
+                self.apply_to_mailbox(logged, user, &[item], batch)?;
+            }
+            return Ok(());
+        }
         let mut mailboxes: BTreeMap<&UserId, Vec<&DeliverItem>> = BTreeMap::new();
         for item in items {
             for user in &item.to {

@@ -35,6 +35,8 @@ struct Overlay {
 pub(super) struct Lookups {
     /// Read ahead of time.
     fetched: HashMap<ChatKey, Vec<(Need, Found)>>,
+    /// How many of them are for the first entry of each chat, which finds the state that they were reckoned from.
+    firsts: HashMap<ChatKey, Option<usize>>,
     /// Only of chats that have several entries in the batch.
     overlays: HashMap<ChatKey, Overlay>,
 }
@@ -43,6 +45,21 @@ impl Lookups {
     /// Remembers the rows of this chat's entries, since others of the batch follow.
     pub(super) fn expect_more(&mut self, chat: &ChatKey) {
         self.overlays.entry(chat.clone()).or_default();
+    }
+
+    /// So many facts are wanted for an entry of this chat; `None` where that cannot be said.
+    pub(super) fn expect(&mut self, chat: &ChatKey, needs: Option<usize>) {
+        self.firsts.entry(chat.clone()).or_insert(needs);
+    }
+
+    /// The facts for the first entry of this chat in the batch; `None` for later ones.
+    pub(super) fn first(&mut self, chat: &ChatKey) -> Option<Facts> {
+        let needs = self.firsts.remove(chat)??;
+        let mut facts = Facts::default();
+        for (_, found) in self.fetched.get(chat).into_iter().flatten().take(needs) {
+            found.enter(&mut facts);
+        }
+        Some(facts)
     }
 
     /// Whether the rows of this chat's entries are remembered.
