@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{READ_BUFFER, WRITE_BUFFER};
+use crate::config::READ_BUFFER;
 use crate::gateway::Core;
 use crate::handshake::{self, Admitted};
 use crate::metrics;
@@ -108,7 +108,7 @@ async fn open<B: Bus>(
     let (stream, early) = taken_back(upgraded)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
+        .write_buffer_size(0)
         .max_message_size(Some(confab_proto::client::MAX_INCOMING_BYTES))
         .max_frame_size(Some(confab_proto::client::MAX_INCOMING_BYTES));
     let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;

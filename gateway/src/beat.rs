@@ -53,6 +53,7 @@ pub(crate) async fn beat<B: Bus>(core: Arc<Core<B>>) {
             () = core.tasks.stopping().cancelled() => return,
             _ = every.tick() => {}
         }
+        let _nobody_leaves = core.beating.write().await;
         let beats = core.registry.beats(core.bus.partitions());
         for (partition, beats) in (0..).map(Partition).zip(beats) {
             for sessions in beats.chunks(BEATS) {

@@ -11,14 +11,17 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::auth::Authenticator;
 
 /// Messages from workers that wait for one socket. A socket whose queue is full is closed with 4009: it resumes later.
-pub(crate) const QUEUE: usize = 256;
+/// Replies and events of [`COMMANDS`] commands that one commit lets go all at once must fit.
+pub(crate) const QUEUE: usize = 4096;
+/// The same in bytes, about: a burst of 300 messages of the largest size, less what the system keeps for a socket.
+pub(crate) const QUEUE_BYTES: usize = 4 << 20;
 /// Queries of one socket under way at once; while there are so many its socket is not read.
 pub(crate) const QUERIES: usize = 16;
 /// Commands of one socket without an answer; while there are so many its socket is not read.
 pub(crate) const COMMANDS: usize = 1024;
 /// Bytes of a socket's read buffer. It is resident from the first read on, so it is what an idle connection costs.
 pub(crate) const READ_BUFFER: usize = 1024;
-/// Bytes of frames that gather before they are written without waiting for the last of a batch.
+/// Bytes of events that are written without waiting for the last of a batch.
 pub(crate) const WRITE_BUFFER: usize = 16 * 1024;
 /// How long a command or a query may take before its client gets `timeout`.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

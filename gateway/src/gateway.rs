@@ -33,6 +33,8 @@ pub(crate) struct Core<B> {
     pub(crate) closed: AtomicBool,
     pub(crate) connections: AtomicUsize,
     pub(crate) banned: RwLock<HashSet<UserId>>,
+    /// Held for writing while heartbeats are gathered and sent, for reading while a session says that it is gone.
+    pub(crate) beating: tokio::sync::RwLock<()>,
     entries: AtomicU64,
 }
 
@@ -75,6 +77,7 @@ impl<B: Bus> Gateway<B> {
             closed: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             banned: RwLock::new(config.banned.clone()),
+            beating: tokio::sync::RwLock::new(()),
             entries: AtomicU64::new(0),
             config,
         });

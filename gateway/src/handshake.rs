@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use confab_bus::Bus;
 use confab_chat::{ActorKey, DeviceId, UserId};
-use confab_proto::message::Profile;
+use confab_proto::message::{Profile, Signal};
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -42,15 +42,44 @@ pub(crate) struct Admitted<B: Bus> {
     pub(crate) last_event_id: Option<u64>,
 }
 
-/// A session in the registry, taken out when dropped.
+/// A session in the registry. Dropped, it is taken out, and the mailbox hears of it if it has not.
 pub(crate) struct Registered<B: Bus> {
     pub(crate) core: Arc<Core<B>>,
     pub(crate) handle: Arc<Handle>,
 }
 
+impl<B: Bus> Registered<B> {
+    /// Tells the mailbox that the session is gone. Never while a heartbeat is on its way, which would say the opposite
+    /// behind it.
+    pub(crate) async fn detach(&self, draining: bool) {
+        let _no_heartbeat = self.core.beating.read().await;
+        self.handle.attached.store(false, Ordering::Release);
+        if !self.handle.known.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let signal = Signal::Detach {
+            user: self.handle.user.clone(),
+            gateway: self.core.config.id.clone(),
+            session: self.handle.session,
+            draining,
+        };
+        self.core.bus.signal(self.handle.mailbox, signal).await;
+    }
+}
+
 impl<B: Bus> Drop for Registered<B> {
     fn drop(&mut self) {
         self.core.registry.remove(&self.handle);
+        // Only where a session's task came to a sudden end.
+        if self.handle.known.load(Ordering::Acquire) {
+            let left = Self {
+                core: Arc::clone(&self.core),
+                handle: Arc::clone(&self.handle),
+            };
+            self.core
+                .tasks
+                .spawn_bare(async move { left.detach(false).await });
+        }
     }
 }
 

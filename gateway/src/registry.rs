@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use confab_chat::{DeviceId, Partition, SessionId, UserId};
+use confab_chat::{DeviceId, Event, Partition, SessionId, UserId};
 use confab_proto::client::CloseCode;
-use confab_proto::message::{Beat, DeliveryBody, ToGateway};
+use confab_proto::message::{Beat, DeliveryBody, MailboxEvent, ToGateway};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::config::QUEUE_BYTES;
+
+/// Bytes of a frame without a text, about.
+const FRAME_BYTES: usize = 256;
 
 /// What waits for a session's task.
 #[derive(Clone, Debug)]
@@ -19,6 +24,38 @@ pub(crate) enum Mail {
     Delivery(Arc<DeliveryBody>),
     /// The mailbox has a new owner: attach again.
     Reattach,
+}
+
+impl Mail {
+    /// About how many bytes it takes as frames.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Delivery(body) => match &**body {
+                DeliveryBody::Live(events) => events.iter().map(weight).sum(),
+                DeliveryBody::Attached(attached) => attached.events.iter().map(weight).sum(),
+                DeliveryBody::Contacts { online, .. } | DeliveryBody::Online(online) => {
+                    online.len() * FRAME_BYTES
+                }
+                _ => FRAME_BYTES,
+            },
+            Self::Reattach => 0,
+        }
+    }
+}
+
+fn weight(event: &MailboxEvent) -> usize {
+    let (text, attachments) = match &*event.event {
+        Event::New {
+            text, attachments, ..
+        }
+        | Event::Edit {
+            text, attachments, ..
+        } => (text.len(), attachments.len()),
+        _ => (0, 0),
+    };
+    let quoted = event.quoted.as_ref().and_then(|quoted| quoted.text.as_ref());
+    // Attachments stand in a frame twice.
+    FRAME_BYTES + text + quoted.map_or(0, String::len) + attachments * 2 * FRAME_BYTES
 }
 
 /// Why the service ends a session.
@@ -61,10 +98,14 @@ pub(crate) struct Handle {
     pub(crate) device: DeviceId,
     pub(crate) mailbox: Partition,
     mail: mpsc::Sender<Mail>,
+    /// Bytes that wait in it, about.
+    waiting: AtomicUsize,
     /// The last durable event written to the socket.
     pub(crate) forwarded: AtomicU64,
     /// Attached at least once: it may be repeated in a heartbeat.
     pub(crate) attached: AtomicBool,
+    /// The mailbox may know of it: it must hear when the session ends.
+    pub(crate) known: AtomicBool,
     /// Counts as offline.
     pub(crate) away: AtomicBool,
     end: Mutex<Option<End>>,
@@ -90,9 +131,18 @@ impl Handle {
     }
 
     fn send(&self, mail: Mail) {
-        if let Err(TrySendError::Full(_)) = self.mail.try_send(mail) {
+        let weight = mail.weight();
+        let waiting = self.waiting.fetch_add(weight, Ordering::AcqRel);
+        // What alone is larger than all that may wait is let through: nothing else would ever carry it.
+        let full = waiting > 0 && waiting + weight > QUEUE_BYTES;
+        if full || matches!(self.mail.try_send(mail), Err(TrySendError::Full(_))) {
             self.end(End::of(CloseCode::TooSlow));
         }
+    }
+
+    /// A message was taken out.
+    pub(crate) fn taken(&self, mail: &Mail) {
+        self.waiting.fetch_sub(mail.weight(), Ordering::AcqRel);
     }
 }
 
@@ -104,7 +154,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Adds a session and gives its handle and its mail. `None` where the user has as many as are allowed.
+    /// Adds a session and gives its handle and its mail. `None` where the user has as many as are allowed; those of the
+    /// same device do not count, since they are about to end.
     pub(crate) fn add(
         &self,
         (user, device): (UserId, DeviceId),
@@ -113,7 +164,8 @@ impl Registry {
         at_most: usize,
     ) -> Option<(Arc<Handle>, mpsc::Receiver<Mail>)> {
         let mut sessions = self.users.entry(user.clone()).or_default();
-        if sessions.len() >= at_most {
+        let others = sessions.iter().filter(|other| other.device != device);
+        if others.count() >= at_most {
             return None;
         }
         let (mail, inbox) = mpsc::channel(queue);
@@ -123,8 +175,10 @@ impl Registry {
             device,
             mailbox,
             mail,
+            waiting: AtomicUsize::new(0),
             forwarded: AtomicU64::new(0),
             attached: AtomicBool::new(false),
+            known: AtomicBool::new(false),
             away: AtomicBool::new(false),
             end: Mutex::new(None),
             ended: Notify::new(),

@@ -1,11 +1,13 @@
 //! One socket: one task, one `select!`, bounded queues both ways.
 //!
-//! What the client sends is read first: it is bounded by its own unanswered requests and by its rate, and what
-//! is pipelined is so appended together. What workers send waits in a queue of [`QUEUE`](crate::config::QUEUE); a socket
-//! that lets it fill up is closed with 4009. Frames that are ready are written together and flushed once.
+//! Each turn takes some frames of the client, so that what is pipelined is appended together, and then what workers have
+//! sent meanwhile, so that neither side can keep the other waiting. What workers send waits in a queue of
+//! [`QUEUE`](crate::config::QUEUE); a socket that lets it fill up is closed with 4009. Frames that are ready are written
+//! together and flushed once.
 
 mod acks;
 mod feed;
+mod frames;
 mod inbound;
 mod outbound;
 mod rate;
@@ -14,12 +16,13 @@ mod requests;
 use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use confab_bus::Bus;
 use confab_proto::client::CloseCode;
 use confab_proto::message::{Attach, AttachFrom, Profile, Signal};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -29,6 +32,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use self::acks::Acks;
 use self::feed::{Feed, Then};
+use self::frames::Frames;
 use self::outbound::Outbound;
 use self::rate::Rate;
 use self::requests::{Asking, Requests};
@@ -42,10 +46,12 @@ use crate::stream::Stream;
 
 type Socket = WebSocketStream<Stream>;
 
-/// Messages from workers that are taken at once.
+/// Messages from workers that are taken in one turn.
 const MAILS: usize = 64;
-/// Further than this no token's end is looked ahead.
-const FAR: Duration = Duration::from_secs(30 * 86_400);
+/// Frames of the client that are taken in one turn.
+const FRAMES: usize = 32;
+/// A token that ends later than this does not end while a connection is open.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// What a session keeps while its socket is open.
 struct Session<B: Bus> {
@@ -61,7 +67,6 @@ struct Session<B: Bus> {
     expires: Option<Instant>,
     /// Until the mailbox has it.
     profile: Option<Box<Profile>>,
-    caught_up: bool,
 }
 
 /// How a session ended.
@@ -77,8 +82,9 @@ pub(crate) async fn run<B: Bus>(mut socket: Socket, admitted: Box<Admitted<B>>, 
     let (mut session, mail) = Session::new(*admitted);
     let ended = session.serve(&mut socket, mail).await;
     session.detach(&ended).await;
+    let rest = session.out.take();
     drop(session);
-    close(socket, ended).await;
+    close(socket, rest, ended).await;
     drop(place);
 }
 
@@ -94,10 +100,13 @@ impl<B: Bus> Session<B> {
             out: Outbound::default(),
             heard: now,
             opened: now,
-            expires: admitted.expires_at.map(|at| now + left(at).min(FAR)),
+            expires: admitted
+                .expires_at
+                .map(left)
+                .filter(|left| *left < FAR)
+                .map(|left| now + left),
             profile: Some(Box::new(admitted.profile)),
             registered: admitted.registered,
-            caught_up: false,
         };
         (session, admitted.mail)
     }
@@ -112,7 +121,6 @@ impl<B: Bus> Session<B> {
 
     async fn serve(&mut self, socket: &mut Socket, mut mail: mpsc::Receiver<Mail>) -> Ended {
         let handle = Arc::clone(&self.registered.handle);
-        let mut mails = Vec::new();
         let mut asking = Asking::default();
         let mut timer = pin!(tokio::time::sleep_until(self.next_deadline()));
         let first = self.feed.attach_again(Instant::now());
@@ -121,29 +129,66 @@ impl<B: Bus> Session<B> {
             let outcome = tokio::select! {
                 biased;
                 end = handle.ended() => Err(Ended::By(end)),
-                () = &mut timer => {
-                    let outcome = self.on_time().await;
-                    timer.as_mut().reset(self.next_deadline());
-                    outcome
-                }
-                frame = socket.next(), if self.requests.has_room() => self.on_frame(frame).await,
-                answered = asking.answered() => {
-                    self.on_answer(answered);
+                frame = socket.next(), if self.requests.has_room() => self.on_frames(frame, socket).await,
+                done = asking.done() => {
+                    self.on_done(done);
                     Ok(())
                 }
-                _ = mail.recv_many(&mut mails, MAILS) => self.on_mails(&mut mails).await,
+                first = mail.recv() => self.on_mail(first).await,
+                () = &mut timer => Ok(()),
             };
             if let Err(ended) = outcome {
                 return ended;
             }
-            self.ask_queries(&mut asking);
-            self.gather_events().await;
-            if let Err(ended) = self.write(socket, &handle).await {
+            self.on_mails(&mut mail).await;
+            if timer.deadline() <= Instant::now() {
+                if let Err(ended) = self.on_time().await {
+                    return ended;
+                }
+                timer.as_mut().reset(self.next_deadline());
+            }
+            if let Err(ended) = self.put_out(socket, &handle, &mut asking).await {
                 return ended;
             }
             let due = self.next_deadline();
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
+            }
+        }
+    }
+
+    /// Takes a frame and those behind it that are there already.
+    async fn on_frames(
+        &mut self,
+        first: Option<Result<Message, Error>>,
+        socket: &mut Socket,
+    ) -> Result<(), Ended> {
+        self.on_frame(first).await?;
+        for _ in 1..FRAMES {
+            if !self.requests.has_room() {
+                break;
+            }
+            let Some(frame) = socket.next().now_or_never() else {
+                break;
+            };
+            self.on_frame(frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes all that is ready, and asks for what is not.
+    async fn put_out(
+        &mut self,
+        socket: &mut Socket,
+        handle: &Handle,
+        asking: &mut Asking,
+    ) -> Result<(), Ended> {
+        loop {
+            let more = self.gather_events();
+            self.ask_queries(asking);
+            self.write(socket, handle).await?;
+            if !more {
+                return Ok(());
             }
         }
     }
@@ -177,6 +222,7 @@ impl<B: Bus> Session<B> {
             metrics::reattached();
         }
         let handle = self.handle();
+        handle.known.store(true, Ordering::Release);
         let attach = Attach {
             user: handle.user.clone(),
             device: handle.device.clone(),
@@ -184,7 +230,7 @@ impl<B: Bus> Session<B> {
             session: handle.session,
             from,
             repeat,
-            away: handle.away.load(std::sync::atomic::Ordering::Acquire),
+            away: handle.away.load(Ordering::Acquire),
             profile: self.profile.as_deref().cloned(),
         };
         self.signal(Signal::Attach(attach)).await;
@@ -202,14 +248,7 @@ impl<B: Bus> Session<B> {
             metrics::closed(end.code);
             tracing::debug!(user = %handle.user, code = end.code, "closes");
         }
-        handle.attached.store(false, std::sync::atomic::Ordering::Release);
-        self.signal(Signal::Detach {
-            user: handle.user.clone(),
-            gateway: self.core().config.id.clone(),
-            session: handle.session,
-            draining,
-        })
-        .await;
+        self.registered.detach(draining).await;
     }
 
     /// Writes what is ready and flushes once.
@@ -217,15 +256,10 @@ impl<B: Bus> Session<B> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let writing = async {
-            for frame in self.out.frames() {
-                socket.feed(frame).await?;
-            }
-            socket.flush().await
-        };
+        let writing = tokio::time::timeout(WRITE_TIMEOUT, write_all(socket, self.out.frames()));
         tokio::select! {
             biased;
-            written = tokio::time::timeout(WRITE_TIMEOUT, writing) => match written {
+            written = writing => match written {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(Ended::Gone),
                 Err(_) => return Err(Ended::By(End::of(CloseCode::TooSlow))),
@@ -233,10 +267,19 @@ impl<B: Bus> Session<B> {
             end = handle.ended() => return Err(Ended::By(end)),
         }
         if let Some(id) = self.out.written() {
-            handle.forwarded.store(id, std::sync::atomic::Ordering::Release);
+            handle.forwarded.store(id, Ordering::Release);
         }
         Ok(())
     }
+}
+
+/// Writes frames past the WebSocket layer, after what stands in line there: a pong. Nothing is read meanwhile, so no
+/// further one gets between.
+async fn write_all(socket: &mut Socket, frames: &mut Frames) -> Result<(), Error> {
+    socket.flush().await?;
+    metrics::frames_out(frames.count());
+    frames.write_to(socket.get_mut()).await?;
+    Ok(())
 }
 
 /// What a broken stream of frames means.
@@ -257,7 +300,7 @@ fn broken(error: &Error) -> Ended {
 
 /// Sends the close frame, and reads on until the client has seen it: to drop a connection with unread bytes would be a
 /// reset, in which the code gets lost.
-async fn close(mut socket: Socket, ended: Ended) {
+async fn close(mut socket: Socket, mut rest: Frames, ended: Ended) {
     let frame = match ended {
         Ended::Gone => None,
         Ended::By(end) => Some(CloseFrame {
@@ -266,12 +309,16 @@ async fn close(mut socket: Socket, ended: Ended) {
         }),
     };
     let closing = async {
-        let said = match frame {
-            Some(frame) => socket.send(Message::Close(Some(frame))).await,
-            None => socket.flush().await,
+        let last = async {
+            // A frame that is half written is finished first, else the close frame would be taken for the rest of it.
+            rest.write_to(socket.get_mut()).await?;
+            match frame {
+                Some(frame) => socket.send(Message::Close(Some(frame))).await,
+                None => socket.flush().await,
+            }
         };
         // Whether it was said or not, all that is left is to let go.
-        let (Ok(()) | Err(_)) = said;
+        let (Ok(()) | Err(_)) = last.await;
         let stream = socket.get_mut();
         if stream.shutdown().await.is_ok() {
             let mut rest = vec![0; 4096];

@@ -91,8 +91,8 @@ settings! {
         audience: Option<String> = None, like "\"confab\"";
         /// Users that may not connect.
         banned: Vec<String> = Vec::new(), like "[\"mallory\"]";
-        /// A file of users that may not connect, one a line; a line that begins with # says nothing. It is read again when it changes; users who are connected
-        /// then are closed.
+        /// A file of users that may not connect, one a line; a line that begins with # says nothing. It is read again
+        /// when it changes; users who are connected then are closed.
         banned_file: Option<PathBuf> = None, like "\"/etc/confab/banned.txt\"";
     }
     "Limits" {

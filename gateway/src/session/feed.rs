@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 use crate::config::ATTACH_TIMEOUT;
 
+/// Events that wait for the list of chats of one before them. More are not taken from what happens live.
+const READY: usize = 1024;
+
 /// Where a session stands with its mailbox.
 #[derive(Debug)]
 enum State {
@@ -102,19 +105,31 @@ impl Feed {
             self.state = State::Live;
             return Then::Nothing;
         }
-        if !self.take(&attached.events) || attached.after > self.taken {
-            return self.attach_again(now);
+        let before = self.taken;
+        let whole = attached.after <= self.taken && self.take(&attached.events);
+        if whole && !attached.more {
+            self.state = State::Live;
+            return Then::Nothing;
         }
-        if attached.more {
-            return self.attach_again(now);
+        if self.taken == before {
+            // An answer that does not help: another one will not either, for now.
+            self.state = State::Attaching(AttachFrom::After(before), now + ATTACH_TIMEOUT);
+            return Then::Nothing;
         }
-        self.state = State::Live;
-        Then::Nothing
+        self.attach_again(now)
     }
 
     /// Events as they happen. Before the session is live they are dropped: the attach brings them.
     pub(super) fn live(&mut self, events: &[MailboxEvent], now: Instant) -> Then {
-        if matches!(self.state, State::Attaching(..)) || self.take(events) {
+        if matches!(self.state, State::Attaching(..)) {
+            return Then::Nothing;
+        }
+        if self.ready.len() >= READY {
+            // Asked for again once there is room; a heartbeat would find it missing too.
+            self.state = State::Attaching(AttachFrom::After(self.taken), now + ATTACH_TIMEOUT);
+            return Then::Nothing;
+        }
+        if self.take(events) {
             return Then::Nothing;
         }
         self.attach_again(now)
@@ -168,12 +183,16 @@ impl Feed {
         self.ready.pop_front()
     }
 
-    /// Events that could not be written: they and all after them are asked for again.
-    pub(super) fn rewind(&mut self, last_written: u64, now: Instant) -> Then {
-        self.ready.clear();
-        self.ready.shrink_to_fit();
+    /// The last event taken, given out or not.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Events that could not be written: they and all after them are asked for again, though not at once.
+    pub(super) fn rewind(&mut self, last_written: u64, now: Instant) {
+        self.ready = VecDeque::new();
         self.taken = last_written;
-        self.attach_again(now)
+        self.state = State::Attaching(AttachFrom::After(last_written), now + ATTACH_TIMEOUT);
     }
 
     /// Gives memory back when nothing waits.

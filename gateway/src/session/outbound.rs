@@ -1,28 +1,49 @@
-//! What goes to the client: frames, gathered and written together.
+//! What goes to the client, and in which order: contacts that are online, then the events it has missed, then
+//! everything as it happens. Responses go whenever they are ready.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
 use confab_bus::Bus;
-use confab_chat::{Event, Rejection, Timestamp};
-use confab_proto::client::{CHATS_PAGE, encode};
-use confab_proto::message::{DeliveryBody, MailboxEvent, Query, QueryKind};
-use confab_service::clock;
+use confab_chat::{Event, Rejection, Timestamp, UserId};
+use confab_proto::client::encode;
+use confab_proto::message::{Attached, DeliveryBody, MailboxEvent};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::acks::Acks;
-use super::{Ended, Session};
-use crate::config::REQUEST_TIMEOUT;
+use super::frames::Frames;
+use super::{Ended, MAILS, Session};
+use crate::config::WRITE_BUFFER;
 use crate::metrics;
 use crate::registry::Mail;
 
-/// Room for most frames.
-const FRAME: usize = 384;
+/// Presence that waits while the client catches up: more than this is not worth keeping.
+const EARLY: usize = 256;
 
-/// Frames that are ready.
+/// What is ready to go, and what is held back.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
-    frames: Vec<Message>,
-    /// The last durable event among them.
+    frames: Frames,
+    /// The last durable event among the frames.
     last: Option<u64>,
+    /// The `chats` event whose list is being asked for; what follows it waits.
+    listing: Option<Listing>,
+    /// A list, and the last event that it is not too old for.
+    list: Option<(Bytes, u64)>,
+    /// Who came and went while the client catches up.
+    early: Vec<Arc<DeliveryBody>>,
+    caught_up: bool,
+}
+
+/// A `chats` event without its list.
+#[derive(Debug)]
+struct Listing {
+    id: u64,
+    at: Timestamp,
+    /// The last event that had happened when the list was asked for.
+    fresh_for: u64,
 }
 
 impl Outbound {
@@ -32,160 +53,201 @@ impl Outbound {
 
     /// Adds a frame that `encode` writes.
     pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = Vec::with_capacity(FRAME);
-        encode(&mut bytes);
-        self.push_bytes(bytes);
+        self.frames.push(encode);
     }
 
-    fn push_bytes(&mut self, bytes: Vec<u8>) {
-        match Utf8Bytes::try_from(bytes) {
-            Ok(text) => self.frames.push(Message::Text(text)),
-            Err(_) => debug_assert!(false, "frames are JSON, and so UTF-8"),
-        }
+    /// The frames, to be written.
+    pub(super) fn frames(&mut self) -> &mut Frames {
+        &mut self.frames
     }
 
     /// The frames, taken out.
-    pub(super) fn frames(&mut self) -> Vec<Message> {
-        metrics::frames_out(self.frames.len() as u64);
+    pub(super) fn take(&mut self) -> Frames {
         std::mem::take(&mut self.frames)
     }
 
-    /// The last durable event among those taken out.
+    /// All frames are written: the last durable event among them.
     pub(super) fn written(&mut self) -> Option<u64> {
         self.last.take()
     }
 }
 
-pub(super) fn now() -> Timestamp {
-    Timestamp(clock::now_millis())
-}
-
 impl<B: Bus> Session<B> {
-    /// Takes what workers have sent.
-    pub(super) async fn on_mails(&mut self, mails: &mut Vec<Mail>) -> Result<(), Ended> {
-        if mails.is_empty() {
-            // The registry has forgotten this session: only at its end.
-            return Err(Ended::Gone);
+    /// The bus's time, which dates what is not durable.
+    pub(super) fn now(&self) -> Timestamp {
+        self.core().bus.now()
+    }
+
+    /// Takes what workers have sent and is there already.
+    pub(super) async fn on_mails(&mut self, mails: &mut mpsc::Receiver<Mail>) {
+        for _ in 0..MAILS {
+            let Ok(mail) = mails.try_recv() else { return };
+            self.take_mail(mail).await;
         }
-        for mail in mails.drain(..) {
-            match mail {
-                Mail::Delivery(body) => self.on_delivery(&body).await,
-                Mail::Reattach => {
-                    let then = self.feed.attach_again(Instant::now());
-                    self.follow(then).await;
-                }
-            }
+    }
+
+    /// Takes a message of a worker; without one the registry has forgotten this session, which is its end.
+    pub(super) async fn on_mail(&mut self, mail: Option<Mail>) -> Result<(), Ended> {
+        match mail {
+            Some(mail) => self.take_mail(mail).await,
+            None => return Err(Ended::Gone),
         }
-        mails.shrink_to(0);
         Ok(())
     }
 
-    async fn on_delivery(&mut self, body: &DeliveryBody) {
-        let receiver = self.registered.handle.user.clone();
-        match body {
+    async fn take_mail(&mut self, mail: Mail) {
+        self.handle().taken(&mail);
+        let then = match &mail {
+            Mail::Delivery(body) => match &**body {
+                DeliveryBody::Live(events) => self.feed.live(events, Instant::now()),
+                DeliveryBody::Attached(attached) => self.on_attached(attached),
+                _ => return self.on_soft(body),
+            },
+            Mail::Reattach => self.feed.attach_again(Instant::now()),
+        };
+        self.follow(then).await;
+    }
+
+    /// What is sent once, if at all.
+    fn on_soft(&mut self, body: &Arc<DeliveryBody>) {
+        match &**body {
             DeliveryBody::Reply { request, result, .. } => self.on_reply(*request, result),
-            DeliveryBody::Live(events) => {
-                let then = self.feed.live(events, Instant::now());
-                self.follow(then).await;
-            }
-            DeliveryBody::Attached(attached) => {
-                if !self.feed.has_begun() {
-                    self.begin(attached.after);
-                }
-                let then = self.feed.attached(attached, Instant::now());
-                self.follow(then).await;
-            }
-            DeliveryBody::Online(users) => self.online(users),
             DeliveryBody::Contacts { online, .. } => {
-                self.online(online);
+                self.put_online(online);
                 self.feed.contacts_heard();
             }
+            DeliveryBody::Online(_) | DeliveryBody::Offline { .. } if !self.out.caught_up => {
+                if self.out.early.len() < EARLY {
+                    self.out.early.push(Arc::clone(body));
+                }
+            }
+            DeliveryBody::Online(users) => self.put_online(users),
             DeliveryBody::Offline { user, last_seen } => {
-                self.out.push(|out| encode::offline(out, now(), user, *last_seen));
+                let now = self.now();
+                self.out.push(|out| encode::offline(out, now, user, *last_seen));
             }
-            DeliveryBody::Typing { chat, user, stop } => {
+            DeliveryBody::Typing { chat, user, stop } if self.out.caught_up => {
+                let now = self.now();
+                let receiver = &self.registered.handle.user;
                 self.out
-                    .push(|out| encode::typing(out, now(), &receiver, chat, user, *stop));
+                    .push(|out| encode::typing(out, now, receiver, chat, user, *stop));
             }
-            // The registry ends the session by itself.
-            DeliveryBody::Replaced { .. } => {}
+            // Nobody types in the past; and of being replaced the registry tells.
+            DeliveryBody::Typing { .. }
+            | DeliveryBody::Replaced { .. }
+            | DeliveryBody::Live(_)
+            | DeliveryBody::Attached(_) => {}
         }
     }
 
-    /// The mailbox knows this session, and this session its cursor.
-    fn begin(&mut self, cursor: u64) {
-        self.acks = Acks::starting_at(cursor);
-        self.profile = None;
-        let handle = self.handle();
-        handle
-            .forwarded
-            .store(cursor, std::sync::atomic::Ordering::Release);
-        handle.attached.store(true, std::sync::atomic::Ordering::Release);
+    fn on_attached(&mut self, attached: &Attached) -> super::feed::Then {
+        let first = !self.feed.has_begun();
+        if first {
+            self.profile = None;
+            let handle = self.handle();
+            handle.forwarded.store(attached.after, Ordering::Release);
+            handle.attached.store(true, Ordering::Release);
+        }
+        if attached.reset.is_some() || first {
+            // After a reset the device goes on from the one event that stands for all that is gone.
+            let cursor = attached.reset.map_or(attached.after, |id| id.saturating_sub(1));
+            self.acks = Acks::starting_at(cursor);
+        }
+        if attached.reset.is_some() {
+            self.out.listing = None;
+        }
+        self.feed.attached(attached, Instant::now())
     }
 
-    fn online(&mut self, users: &[confab_chat::UserId]) {
+    fn put_online(&mut self, users: &[UserId]) {
+        let now = self.now();
         for user in users {
-            self.out.push(|out| encode::online(out, now(), user));
+            self.out.push(|out| encode::online(out, now, user));
         }
     }
 
-    /// Puts the durable events that may go into frames, in order.
-    pub(super) async fn gather_events(&mut self) {
-        while let Some(event) = self.feed.next() {
-            if !self.put_event(&event).await {
-                let last = self.out.last;
-                let last = last
-                    .unwrap_or_else(|| self.handle().forwarded.load(std::sync::atomic::Ordering::Acquire));
-                self.feed.rewind(last, Instant::now());
-                return;
+    /// Puts the durable events that may go into frames, in order. True if there are more than go into one write.
+    pub(super) fn gather_events(&mut self) -> bool {
+        while self.out.listing.is_none() {
+            if self.out.frames.len() >= WRITE_BUFFER {
+                return true;
             }
-            self.out.last = Some(event.id);
+            let Some(event) = self.feed.next() else {
+                self.rest();
+                return false;
+            };
+            self.put_event(&event);
         }
-        self.feed.rest();
-        if !self.caught_up && self.feed.is_live() {
-            self.caught_up = true;
-            metrics::attach_took(self.opened.elapsed().as_secs_f64());
-        }
+        false
     }
 
-    async fn put_event(&mut self, event: &MailboxEvent) -> bool {
+    fn put_event(&mut self, event: &MailboxEvent) {
         let receiver = &self.registered.handle.user;
+        let mut whole = true;
         if !matches!(*event.event, Event::Chats) {
-            self.out.push(|out| {
-                let written = encode::event(out, receiver, event);
-                debug_assert!(written, "only `chats` is filled in by the gateway");
-            });
-            return true;
+            self.out.push(|out| whole = encode::event(out, receiver, event));
+            debug_assert!(whole, "only `chats` is filled in by the gateway");
+            self.out.last = Some(event.id);
+            return;
         }
-        let query = Query {
-            user: receiver.clone(),
-            what: QueryKind::Chats {
-                count: CHATS_PAGE,
-                before: None,
-            },
+        let listing = Listing {
+            id: event.id,
+            at: event.at,
+            fresh_for: self.feed.taken(),
         };
-        let bus = self.registered.core.bus.clone();
-        let asked = Box::pin(tokio::time::timeout(REQUEST_TIMEOUT, async move {
-            bus.query(query).await
-        }));
-        match asked.await {
-            Ok(Ok(Ok(list))) => {
-                self.out.push(|out| encode::chats(out, event.id, event.at, &list));
-                true
+        match self.out.list.take() {
+            Some((list, fresh_for)) if listing.id <= fresh_for => {
+                self.put_chats(&listing, &list);
+                self.out.list = Some((list, fresh_for));
             }
-            failed => {
-                tracing::warn!(
-                    ?failed,
-                    "the list of chats for an event cannot be had, trying again"
-                );
-                false
+            _ => {
+                self.requests.want_list();
+                self.out.listing = Some(listing);
             }
+        }
+    }
+
+    fn put_chats(&mut self, listing: &Listing, list: &Bytes) {
+        self.out
+            .push(|out| encode::chats(out, listing.id, listing.at, list));
+        self.out.last = Some(listing.id);
+    }
+
+    /// The list of chats for an event is there, or cannot be had: then that event and all after it are asked for again.
+    pub(super) fn on_list(&mut self, list: Result<Bytes, Rejection>) {
+        let Some(listing) = self.out.listing.take() else {
+            return;
+        };
+        match list {
+            Ok(list) => {
+                self.put_chats(&listing, &list);
+                self.out.list = Some((list, listing.fresh_for));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the list of chats for an event cannot be had, trying again");
+                self.feed.rewind(listing.id.saturating_sub(1), Instant::now());
+            }
+        }
+    }
+
+    /// All events that were there are in frames.
+    fn rest(&mut self) {
+        self.out.list = None;
+        self.feed.rest();
+        if self.out.caught_up || !self.feed.is_live() {
+            return;
+        }
+        self.out.caught_up = true;
+        metrics::attach_took(self.opened.elapsed().as_secs_f64());
+        for body in std::mem::take(&mut self.out.early) {
+            self.on_soft(&body);
         }
     }
 
     /// Answers a request with an error.
     pub(super) fn refuse(&mut self, id: Option<&str>, rejection: &Rejection, retry_after_ms: Option<u64>) {
+        let now = self.now();
         self.out
-            .push(|out| encode::error_response(out, id, now(), rejection, retry_after_ms));
+            .push(|out| encode::error_response(out, id, now, rejection, retry_after_ms));
     }
 }

@@ -372,9 +372,10 @@ impl Client {
     /// The last frames that came, for a failure's text.
     fn recent(&self) -> String {
         let from = self.arrived.len().saturating_sub(12);
+        let short = |frame: &Value| frame.to_string().chars().take(300).collect::<String>();
         self.arrived[from..]
             .iter()
-            .map(|frame| format!("\n  {frame:.400}"))
+            .map(|frame| format!("\n  {}", short(frame)))
             .collect()
     }
 }
