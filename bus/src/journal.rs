@@ -6,7 +6,7 @@
 //!
 //! **Segments.** The records stand in files of a fixed size, filled with zeros beforehand, so that a sync touches no
 //! metadata: `000000000001.log` and so on, the next one made ahead as `spare`. The oldest are deleted by
-//! [`Journal::release`], in order. [`record`] describes the bytes.
+//! `Journal::release`, in order. `record` describes the bytes.
 //!
 //! **What is found at a start.** Every record is checked, and that none is missing: sequences have no holes, and each
 //! segment's header repeats where the one before it ended. Only the last segment may end in the middle of a record: what
@@ -18,6 +18,10 @@
 //! **Failure.** After a failed write or sync nothing is known of the file any more (a second sync may succeed without
 //! the data): the journal fails for good, and nothing is acknowledged until it is opened anew. Opening writes the last
 //! batch again and syncs, since what it reads back may stand in the page cache alone.
+//!
+//! **Cost.** Measured with the example `local_cost` on two cores, from an append to the delivery that waited for its commit: one
+//! client alone 140 µs (all but 6 of them the sync) and 50–60 µs of CPU, 64 clients 4 µs of CPU a message at 120,000 to 180,000
+//! messages a second. Writing with `O_DSYNC` instead of a sync after the write made no difference.
 
 mod committer;
 pub mod disk;

@@ -110,7 +110,8 @@ impl Drop for Open {
 }
 
 impl Local {
-    /// Opens the journal in a directory, which is kept to this process, and made if there is none.
+    /// Opens the journal in a directory, which is made if there is none, and kept to this bus until its last clone, reader
+    /// and [`Horizon`] is gone.
     ///
     /// # Errors
     /// See [`JournalError`].

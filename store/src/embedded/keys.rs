@@ -1,4 +1,4 @@
-//! The bytes of the embedded store: its tables, the keys in them, and what a value begins with.
+//! The tables of the embedded store, and the bytes of their keys. (`values` has what the values begin with.)
 //!
 //! Keys are in the order of what they hold: numbers are big-endian, and a text that is followed by something ends in a
 //! zero byte, which no id contains. What stands before `|` is the partition key: the rows of every
@@ -23,16 +23,16 @@
 //! In memory a key has its table beside it, so that the rows of all tables are in one order.
 
 use std::cell::Cell;
-use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hasher};
 
-use bytes::Bytes;
 use confab_chat::limits::BUCKET_MESSAGES;
 use confab_chat::row::MarkKind;
-use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
+use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, UserId};
 use fjall::Slice;
 
-use crate::{Key, StatePart, StoreError, Write};
+use super::values::number_at;
+
+use crate::{Key, StatePart, StoreError};
 
 /// How many shards the overlay has. Rows of one partition key are in one.
 pub(super) const SHARDS: u64 = 16;
@@ -210,7 +210,7 @@ impl KeyWriter {
 }
 
 thread_local! {
-    /// Where a key or a value is put together.
+    /// Where a key is put together.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -373,76 +373,4 @@ impl<'a> Reader<'a> {
     fn partition(&mut self) -> Option<Partition> {
         Some(Partition(u16::from_be_bytes(self.take(2)?.try_into().ok()?)))
     }
-}
-
-/// A value as it stands in memory and on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stored(Slice);
-
-impl Stored {
-    pub(super) fn encode(table: Table, write: &Write) -> Self {
-        let mut bytes = SCRATCH.take();
-        bytes.extend_from_slice(&write.timestamp.to_be_bytes());
-        if table == Table::Inbox {
-            bytes.extend_from_slice(&write.expires.map_or(0, |at| at.0).to_be_bytes());
-        }
-        bytes.extend_from_slice(&write.value);
-        let stored = Self(Slice::new(&bytes));
-        bytes.clear();
-        SCRATCH.set(bytes);
-        stored
-    }
-
-    /// Takes a value from disk.
-    ///
-    /// # Errors
-    /// `Corrupt`: it is too short.
-    pub(super) fn from_disk(table: Table, bytes: Slice) -> Result<Self, StoreError> {
-        if bytes.len() < head_bytes(table) {
-            return Err(StoreError::Corrupt(format!("a value of {}", table.name())));
-        }
-        Ok(Self(bytes))
-    }
-
-    pub(super) fn on_disk(&self) -> &Slice {
-        &self.0
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn timestamp(&self) -> u64 {
-        number_at(&self.0, 0)
-    }
-
-    pub(super) fn value(&self, table: Table) -> Bytes {
-        Bytes::copy_from_slice(&self.0[head_bytes(table)..])
-    }
-
-    pub(super) fn is_expired(&self, table: Table, now: Timestamp) -> bool {
-        let expires = if table == Table::Inbox {
-            number_at(&self.0, 8)
-        } else {
-            0
-        };
-        expires != 0 && expires <= now.0
-    }
-
-    /// Whether this one stands against another of the same key; of equals, the other does.
-    pub(super) fn beats(&self, other: &Self) -> bool {
-        // Timestamps are big-endian and come first, then the bytes.
-        self.0.cmp(&other.0) == Ordering::Greater
-    }
-}
-
-fn head_bytes(table: Table) -> usize {
-    if table == Table::Inbox { 16 } else { 8 }
-}
-
-fn number_at(bytes: &[u8], at: usize) -> u64 {
-    bytes
-        .get(at..at + 8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_be_bytes)
 }

@@ -8,7 +8,8 @@ use std::collections::btree_map::Entry;
 
 use parking_lot::Mutex;
 
-use super::keys::{RowKey, SHARDS, Stored};
+use super::keys::{RowKey, SHARDS};
+use super::values::Stored;
 
 #[derive(Debug)]
 pub(super) struct Overlay(Box<[Mutex<BTreeMap<RowKey, Fresh>>]>);

@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use confab_chat::Timestamp;
 use fjall::Readable;
 
-use super::keys::{self, RowKey, Stored, Table};
+use super::keys::{self, RowKey, Table};
 use super::open::{Shared, store_error};
 use super::ranges::Spans;
+use super::values::Stored;
 use crate::{Key, Range, Record, StoreError, Take};
 
 type Row = (RowKey, Stored);

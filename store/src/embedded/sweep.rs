@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::keys::{self, KeyWriter, RowKey, Stored, Table};
+use super::keys::{self, KeyWriter, RowKey, Table};
 use super::open::{Shared, store_error};
+use super::values::Stored;
 use crate::{Key, StoreError};
 
 /// Most inboxes looked at, and most rows removed, in one step.

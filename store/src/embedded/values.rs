@@ -1,0 +1,88 @@
+//! The bytes of the embedded store's values: a timestamp, in the inbox an expiry, and the row.
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+use confab_chat::Timestamp;
+use fjall::Slice;
+
+use super::keys::Table;
+use crate::{StoreError, Write};
+
+thread_local! {
+    /// Where a value is put together.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A value as it stands in memory and on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored(Slice);
+
+impl Stored {
+    pub(super) fn encode(table: Table, write: &Write) -> Self {
+        let mut bytes = SCRATCH.take();
+        bytes.extend_from_slice(&write.timestamp.to_be_bytes());
+        if table == Table::Inbox {
+            bytes.extend_from_slice(&write.expires.map_or(0, |at| at.0).to_be_bytes());
+        }
+        bytes.extend_from_slice(&write.value);
+        let stored = Self(Slice::new(&bytes));
+        bytes.clear();
+        SCRATCH.set(bytes);
+        stored
+    }
+
+    /// Takes a value from disk.
+    ///
+    /// # Errors
+    /// `Corrupt`: it is too short.
+    pub(super) fn from_disk(table: Table, bytes: Slice) -> Result<Self, StoreError> {
+        if bytes.len() < head_bytes(table) {
+            return Err(StoreError::Corrupt(format!("a value of {}", table.name())));
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(super) fn on_disk(&self) -> &Slice {
+        &self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn timestamp(&self) -> u64 {
+        number_at(&self.0, 0)
+    }
+
+    pub(super) fn value(&self, table: Table) -> Bytes {
+        Bytes::copy_from_slice(&self.0[head_bytes(table)..])
+    }
+
+    pub(super) fn is_expired(&self, table: Table, now: Timestamp) -> bool {
+        let expires = if table == Table::Inbox {
+            number_at(&self.0, 8)
+        } else {
+            0
+        };
+        expires != 0 && expires <= now.0
+    }
+
+    /// Whether this one stands against another of the same key; of equals, the other does.
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        // Timestamps are big-endian and come first, then the bytes.
+        self.0.cmp(&other.0) == Ordering::Greater
+    }
+}
+
+fn head_bytes(table: Table) -> usize {
+    if table == Table::Inbox { 16 } else { 8 }
+}
+
+pub(super) fn number_at(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at..at + 8)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_be_bytes)
+}
