@@ -49,21 +49,9 @@ pub(crate) struct Registered<B: Bus> {
 }
 
 impl<B: Bus> Registered<B> {
-    /// Tells the mailbox that the session is gone. Never while a heartbeat is on its way, which would say the opposite
-    /// behind it.
+    /// Tells the mailbox that the session is gone.
     pub(crate) async fn detach(&self, draining: bool) {
-        let _no_heartbeat = self.core.beating.read().await;
-        self.handle.attached.store(false, Ordering::Release);
-        if !self.handle.known.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let signal = Signal::Detach {
-            user: self.handle.user.clone(),
-            gateway: self.core.config.id.clone(),
-            session: self.handle.session,
-            draining,
-        };
-        self.core.bus.signal(self.handle.mailbox, signal).await;
+        detach(&self.core, &self.handle, draining).await;
     }
 }
 
@@ -72,15 +60,30 @@ impl<B: Bus> Drop for Registered<B> {
         self.core.registry.remove(&self.handle);
         // Only where a session's task came to a sudden end.
         if self.handle.known.load(Ordering::Acquire) {
-            let left = Self {
-                core: Arc::clone(&self.core),
-                handle: Arc::clone(&self.handle),
-            };
+            // Not a `Registered` of its own: a runtime that ends drops the task at once, and that would be dropped again.
+            let (core, handle) = (Arc::clone(&self.core), Arc::clone(&self.handle));
             self.core
                 .tasks
-                .spawn_bare(async move { left.detach(false).await });
+                .spawn_bare(async move { detach(&core, &handle, false).await });
         }
     }
+}
+
+/// Tells a mailbox that a session is gone, once. Never while a heartbeat is on its way, which would say the opposite
+/// behind it.
+async fn detach<B: Bus>(core: &Core<B>, handle: &Handle, draining: bool) {
+    let _no_heartbeat = core.beating.read().await;
+    handle.attached.store(false, Ordering::Release);
+    if !handle.known.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    let signal = Signal::Detach {
+        user: handle.user.clone(),
+        gateway: core.config.id.clone(),
+        session: handle.session,
+        draining,
+    };
+    core.bus.signal(handle.mailbox, signal).await;
 }
 
 /// Who says to be there.

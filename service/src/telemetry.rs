@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
+use tracing::subscriber::set_global_default;
+use tracing_log::LogTracer;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +40,23 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
 
 /// Begins to log, for the whole process, and turns a panic into one log line.
 ///
+/// What libraries log through the `log` crate appears from the level `warn` on, whatever the filter says: below it
+/// some of them print what they carry.
+///
 /// # Errors
 /// When the filter is none, or logs are written already.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let builder = fmt()
         .with_env_filter(parse_filter(filter)?)
         .with_writer(io::stderr);
-    let started = match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
-    };
-    started.map_err(|error| TelemetryError::Twice(error.to_string()))?;
+    let twice = |error: &dyn std::fmt::Display| TelemetryError::Twice(error.to_string());
+    match format {
+        LogFormat::Text => set_global_default(builder.with_ansi(io::stderr().is_terminal()).finish()),
+        LogFormat::Json => set_global_default(builder.json().flatten_event(true).finish()),
+    }
+    .map_err(|error| twice(&error))?;
+    let libraries = LogTracer::builder().with_max_level(tracing_log::log::LevelFilter::Warn);
+    libraries.init().map_err(|error| twice(&error))?;
     panic::set_hook(Box::new(log_panic));
     Ok(())
 }

@@ -173,6 +173,13 @@ fn chat_command() -> Command {
                 .help("Your token, under --auth jwt; better given as CONFAB_TOKEN, which nobody else sees"),
         )
         .arg(
+            Arg::new("ca")
+                .long("ca")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Certificates to trust under wss://, instead of the public authorities"),
+        )
+        .arg(
             Arg::new("device")
                 .long("device")
                 .default_value("terminal")

@@ -26,7 +26,13 @@ const SECRET_BYTES: usize = 32;
 pub(crate) fn config(settings: &Settings, directory: &DataDir, id: GatewayId) -> Result<Config, Failure> {
     let auth = match settings.auth {
         settings::Auth::Insecure => Auth::Insecure,
-        settings::Auth::Jwt => Auth::Jwt(Arc::new(authenticator(settings, directory)?)),
+        settings::Auth::Jwt => {
+            let mut keys = keys(settings)?;
+            if settings.uses_development_key() {
+                keys.push(secret(&directory.development_key()?)?);
+            }
+            Auth::Jwt(Arc::new(authenticator(settings, keys)?))
+        }
     };
     let mut config = Config::new(id, auth);
     config.origins = origins(settings);
@@ -43,27 +49,52 @@ pub(crate) fn config(settings: &Settings, directory: &DataDir, id: GatewayId) ->
     Ok(config)
 }
 
-fn authenticator(settings: &Settings, directory: &DataDir) -> Result<Authenticator, Failure> {
-    let mut keys = Vec::new();
-    for path in &settings.hs256_keys {
-        keys.push(secret(path)?);
+/// Checks everything that the settings of the gateway name, without making anything.
+pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
+    if settings.auth == settings::Auth::Jwt {
+        let mut keys = keys(settings)?;
+        if settings.uses_development_key() {
+            // It is made when the service starts; any will do here.
+            keys.push(Key::Hs256(Secret::new(vec![0; SECRET_BYTES])));
+        }
+        authenticator(settings, keys)?;
     }
-    for path in &settings.rs256_keys {
-        keys.push(Key::Rs256Pem(read(path)?));
-    }
-    for path in &settings.eddsa_keys {
-        keys.push(Key::EdDsaPem(read(path)?));
-    }
-    if settings.uses_development_key() {
-        keys.push(secret(&directory.development_key()?)?);
-    }
+    banned::read(&settings.banned, settings.banned_file.as_deref())?;
+    proxies(settings)?;
+    tls(settings)?;
+    Ok(())
+}
+
+/// The keys in files.
+fn keys(settings: &Settings) -> Result<Vec<Key>, Failure> {
+    let secrets = settings.hs256_keys.iter().map(|path| secret(path));
+    let rsa = settings.rs256_keys.iter().map(|path| public(path, Key::Rs256Pem));
+    let ed25519 = settings.eddsa_keys.iter().map(|path| public(path, Key::EdDsaPem));
+    secrets.chain(rsa).chain(ed25519).collect()
+}
+
+fn authenticator(settings: &Settings, keys: Vec<Key>) -> Result<Authenticator, Failure> {
     let config = JwtConfig {
         keys,
         jwks_url: settings.jwks_url.clone(),
         issuer: settings.issuer.clone(),
         audience: settings.audience.clone(),
     };
-    Authenticator::new(config).or_fail(Code::File, "the keys of tokens")
+    // The keys were tried one by one: what is left to be wrong is the URL.
+    Authenticator::new(config).or_fail(Code::Setting, "jwks_url")
+}
+
+/// Reads a public key, and tries it alone, so that a bad one is named.
+fn public(path: &Path, key: fn(Vec<u8>) -> Key) -> Result<Key, Failure> {
+    let pem = read(path)?;
+    let alone = JwtConfig {
+        keys: vec![key(pem.clone())],
+        jwks_url: None,
+        issuer: None,
+        audience: None,
+    };
+    Authenticator::new(alone).or_fail(Code::File, path.display())?;
+    Ok(key(pem))
 }
 
 fn secret(path: &Path) -> Result<Key, Failure> {
@@ -120,7 +151,10 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Failure> {
                 .with_no_client_auth()
                 .with_single_cert(certificates, private)
         });
-    let mut config = config.or_fail(Code::File, "tls_cert and tls_key")?;
+    let mut config = config.or_fail(
+        Code::File,
+        format_args!("{} and {}", chain.display(), key.display()),
+    )?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
 }

@@ -32,7 +32,10 @@ fn main() -> ExitCode {
 fn run(asked: Asked) -> Result<ExitCode, Failure> {
     match asked {
         Asked::Serve(loaded) => return serve::run(&loaded.settings),
-        Asked::CheckConfig(loaded) => print(&loaded.to_string())?,
+        Asked::CheckConfig(loaded) => {
+            gateway::check(&loaded.settings)?;
+            print(&loaded.to_string())?;
+        }
         Asked::ConfigDefault => print(&settings::default_file().or_fail(Code::Fault, "settings")?)?,
         Asked::Token(request, loaded) => print(&format!("{}\n", token::sign(&request, &loaded.settings)?))?,
         Asked::Chat(options) => chat::run(&options)?,

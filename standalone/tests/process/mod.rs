@@ -1,6 +1,7 @@
 //! A `confab` process whose output a test reads as it comes.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::print_stdout, reason = "a failed test shows what the process said")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
