@@ -25,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::READ_BUFFER;
 use crate::gateway::Core;
-use crate::handshake::{self, Admitted};
+use crate::handshake;
 use crate::metrics;
-use crate::session;
+use crate::session::{self, Opening};
 use crate::stream::{HttpStream, Stream};
 
 /// How long to wait after the system refused a connection (too many open files): it will not be better at once.
@@ -80,9 +80,9 @@ async fn connection<B: Bus>(core: Arc<Core<B>>, socket: TcpStream, peer: SocketA
     let within = core.config.handshake_timeout;
     let full = place.is_none();
     match tokio::time::timeout(within, open(&core, socket, peer, full)).await {
-        Ok(Ok(Some((socket, admitted)))) => {
+        Ok(Ok(Some((socket, opening)))) => {
             if let Some(place) = place {
-                core.tasks.spawn_bare(session::run(socket, admitted, place));
+                core.tasks.spawn_bare(session::run(socket, opening, place));
             }
         }
         Ok(Ok(None)) => {}
@@ -91,7 +91,7 @@ async fn connection<B: Bus>(core: Arc<Core<B>>, socket: TcpStream, peer: SocketA
     }
 }
 
-type Opened<B> = Option<(WebSocketStream<Stream>, Box<Admitted<B>>)>;
+type Opened<B> = Option<(WebSocketStream<Stream>, Box<Opening<B>>)>;
 
 async fn open<B: Bus>(
     core: &Arc<Core<B>>,
@@ -101,7 +101,7 @@ async fn open<B: Bus>(
 ) -> Result<Opened<B>, Box<dyn std::error::Error + Send + Sync>> {
     socket.set_nodelay(true)?;
     let stream = secure(core, socket).await?;
-    let Some((upgrade, admitted)) = head(core, stream, peer, full).await? else {
+    let Some((upgrade, opening)) = head(core, stream, peer, full).await? else {
         return Ok(None);
     };
     let upgraded = upgrade.await?;
@@ -112,7 +112,7 @@ async fn open<B: Bus>(
         .max_message_size(Some(confab_proto::client::MAX_INCOMING_BYTES))
         .max_frame_size(Some(confab_proto::client::MAX_INCOMING_BYTES));
     let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
-    Ok(Some((socket, admitted)))
+    Ok(Some((socket, opening)))
 }
 
 async fn secure<B>(core: &Core<B>, socket: TcpStream) -> io::Result<Stream> {
@@ -131,15 +131,15 @@ async fn head<B: Bus>(
     stream: Stream,
     peer: SocketAddr,
     full: bool,
-) -> hyper::Result<Option<(OnUpgrade, Box<Admitted<B>>)>> {
+) -> hyper::Result<Option<(OnUpgrade, Box<Opening<B>>)>> {
     let let_in = Mutex::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
         let let_in = &let_in;
         async move {
             let upgrade = hyper::upgrade::on(&mut request);
-            let (response, admitted) = respond(core, &request, peer, full).await;
-            if let Some(admitted) = admitted {
-                *let_in.lock() = Some((upgrade, admitted));
+            let (response, opening) = respond(core, &request, peer, full).await;
+            if let Some(opening) = opening {
+                *let_in.lock() = Some((upgrade, opening));
             }
             Ok::<_, Infallible>(response)
         }
@@ -160,9 +160,12 @@ async fn respond<B: Bus>(
     request: &Request<Incoming>,
     peer: SocketAddr,
     full: bool,
-) -> (Response<Full<Bytes>>, Option<Box<Admitted<B>>>) {
+) -> (Response<Full<Bytes>>, Option<Box<Opening<B>>>) {
     match handshake::admit(core, request, peer, full).await {
-        Ok((response, admitted)) => (response.map(|()| Full::default()), Some(admitted)),
+        Ok((response, opening)) => {
+            let opening = Opening::attach(opening).await;
+            (response.map(|()| Full::default()), Some(opening))
+        }
         Err(refusal) => {
             metrics::refused(refusal.status.as_u16());
             (refusal.response(), None)

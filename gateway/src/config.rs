@@ -27,11 +27,15 @@ pub(crate) const WRITE_BUFFER: usize = 16 * 1024;
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// After how long an attach that was not answered is sent again, and how long `online` of contacts is waited for.
 pub(crate) const ATTACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the answer to a handshake waits for the mailbox.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a gateway repeats its attachments.
 pub(crate) const BEAT_EVERY: Duration = Duration::from_secs(10);
 /// How long a write to a socket may take.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a close frame and what the client still sends are given.
+/// How long a client that reads slowly is given to take what is begun and the close frame behind it.
+pub(crate) const LAST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client is given to close after its close frame.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may go on above the rate limit.
 pub(crate) const RATE_PATIENCE: Duration = Duration::from_secs(10);

@@ -37,7 +37,7 @@ use self::outbound::Outbound;
 use self::rate::Rate;
 use self::requests::{Asking, Requests};
 use crate::accept::Place;
-use crate::config::{CLOSE_TIMEOUT, WRITE_TIMEOUT};
+use crate::config::{CLOSE_TIMEOUT, LAST_TIMEOUT, OPEN_TIMEOUT, WRITE_TIMEOUT};
 use crate::gateway::Core;
 use crate::handshake::{Admitted, Registered};
 use crate::metrics;
@@ -77,9 +77,48 @@ enum Ended {
     By(End),
 }
 
+/// A session that its mailbox knows, or at least has been told of, and whose socket is about to open.
+pub(crate) struct Opening<B: Bus> {
+    session: Session<B>,
+    mail: mpsc::Receiver<Mail>,
+}
+
+impl<B: Bus> Opening<B> {
+    /// Attaches. The client learns that it is connected once its cursor is set: from then on no event passes it by.
+    /// Where the mailbox does not answer, the client is let in after a while all the same, and attached later.
+    pub(crate) async fn attach(admitted: Box<Admitted<B>>) -> Box<Self> {
+        let (session, mail) = Session::new(*admitted);
+        let mut opening = Box::new(Self { session, mail });
+        let known = opening.until_known();
+        if tokio::time::timeout(OPEN_TIMEOUT, known).await.is_err() {
+            tracing::warn!("a mailbox does not answer; its client is let in nevertheless");
+        }
+        opening
+    }
+
+    async fn until_known(&mut self) {
+        let Self { session, mail } = self;
+        let first = session.feed.attach_again(Instant::now());
+        session.follow(first).await;
+        while !session.feed.has_begun() {
+            let again = session.feed.wakes_at().unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                first = mail.recv() => if session.on_mail(first).await.is_err() {
+                    return;
+                },
+                () = tokio::time::sleep_until(again) => {
+                    let then = session.feed.wake(Instant::now());
+                    session.follow(then).await;
+                }
+            }
+        }
+    }
+}
+
 /// Serves a socket until it ends. The caller's place among the connections is held until all is over.
-pub(crate) async fn run<B: Bus>(mut socket: Socket, admitted: Box<Admitted<B>>, place: Place<B>) {
-    let (mut session, mail) = Session::new(*admitted);
+pub(crate) async fn run<B: Bus>(mut socket: Socket, opening: Box<Opening<B>>, place: Place<B>) {
+    let Opening { mut session, mail } = *opening;
     let ended = session.serve(&mut socket, mail).await;
     session.detach(&ended).await;
     let rest = session.out.take();
@@ -122,9 +161,11 @@ impl<B: Bus> Session<B> {
     async fn serve(&mut self, socket: &mut Socket, mut mail: mpsc::Receiver<Mail>) -> Ended {
         let handle = Arc::clone(&self.registered.handle);
         let mut asking = Asking::default();
+        self.heard = Instant::now();
         let mut timer = pin!(tokio::time::sleep_until(self.next_deadline()));
-        let first = self.feed.attach_again(Instant::now());
-        self.follow(first).await;
+        if let Err(ended) = self.put_out(socket, &handle, &mut asking).await {
+            return ended;
+        }
         loop {
             let outcome = tokio::select! {
                 biased;
@@ -308,24 +349,26 @@ async fn close(mut socket: Socket, mut rest: Frames, ended: Ended) {
             reason: end.reason.into_owned().into(),
         }),
     };
-    let closing = async {
-        let last = async {
-            // A frame that is half written is finished first, else the close frame would be taken for the rest of it.
-            rest.write_to(socket.get_mut()).await?;
-            match frame {
-                Some(frame) => socket.send(Message::Close(Some(frame))).await,
-                None => socket.flush().await,
-            }
-        };
-        // Whether it was said or not, all that is left is to let go.
-        let (Ok(()) | Err(_)) = last.await;
+    let last = async {
+        // A frame that is half written is finished first, else the close frame would be taken for the rest of it.
+        rest.write_to(socket.get_mut()).await?;
+        match frame {
+            Some(frame) => socket.send(Message::Close(Some(frame))).await,
+            None => socket.flush().await,
+        }
+    };
+    if !matches!(tokio::time::timeout(LAST_TIMEOUT, last).await, Ok(Ok(()))) {
+        tracing::debug!("a client did not take its last frames");
+        return;
+    }
+    let letting_go = async {
         let stream = socket.get_mut();
         if stream.shutdown().await.is_ok() {
             let mut rest = vec![0; 4096];
             while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
         }
     };
-    if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
-        tracing::debug!("a client did not take its close frame in time");
+    if tokio::time::timeout(CLOSE_TIMEOUT, letting_go).await.is_err() {
+        tracing::debug!("a client did not close in time");
     }
 }

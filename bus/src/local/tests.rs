@@ -307,6 +307,7 @@ async fn segments_go_once_all_is_trimmed_and_the_checkpoints_are_safe() {
     assert_eq!(bus.release_segments(panics).unwrap(), 0);
     bus.trim(Partition(0), Position { epoch: 1, seq: 1 }).await;
     let horizon = bus.horizon();
+    horizon.wait(horizon.appended()).await.unwrap();
     let mut synced = false;
     let freed = bus.release_segments(|| {
         assert_eq!(horizon.committed(), horizon.appended());

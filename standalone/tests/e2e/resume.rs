@@ -192,8 +192,8 @@ async fn a_long_absence_is_made_up_in_order_and_before_anything_live() {
         .map(|event| event["payload"]["messageId"].as_u64().unwrap())
         .collect();
     assert_eq!(messages, (1..=600).collect::<Vec<_>>());
-    for id in &asked {
-        a.response(id).await;
+    for id in asked.iter().filter(|id| **id != asked[499]) {
+        a.answer(id).await;
     }
     assert_eq!(b.request("chat", json!({"chatId": alice})).await["missed"], 600);
 }
