@@ -7,6 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use confab_bus::journal::JournalError;
 use confab_bus::local::{self, Local, LocalOptions};
 use confab_chat::{GatewayId, Timestamp};
 use confab_gateway::Gateway;
@@ -127,7 +128,14 @@ impl Embedded {
 fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Failure> {
     let clock: local::Clock = Arc::new(clock::now_millis);
     let bus = Local::open(&directory.join("log"), LocalOptions::new(Arc::clone(&clock)));
-    let bus = bus.or_fail(Code::Data, "the log")?;
+    let bus = bus.map_err(|error| {
+        let code = if matches!(error, JournalError::Disk { .. }) {
+            Code::Io
+        } else {
+            Code::Data
+        };
+        Failure::new(code, format_args!("the log: {error}"))
+    })?;
     let mut options = EmbeddedOptions::new(clock);
     options.cache_bytes = settings.cache_size.0;
     let horizon = Arc::new(Progress(bus.horizon()));

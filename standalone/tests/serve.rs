@@ -244,3 +244,38 @@ fn logs_can_be_json_and_hold_no_text_and_no_token() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
 }
+
+#[test]
+fn clients_connect_by_tls_and_do_not_trust_a_stranger() {
+    let data = tempdir().unwrap();
+    let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/tls");
+    let (cert, key) = (tls.join("localhost.crt"), tls.join("localhost.key"));
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let directory = data.path().to_str().unwrap();
+    let flags = [
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "off",
+        "--data-dir",
+        directory,
+    ];
+    let mut service = Process::start(
+        data.path(),
+        &[],
+        &[&flags[..], &["--tls-cert", cert, "--tls-key", key]].concat(),
+    );
+    let address = address_after(&service.wait_for("listens on wss://"), "wss://");
+    let url = format!("wss://{address}/ws");
+    let me = ["chat", "--user", "alice", "--to", "alice", "--url", &url];
+    let mut alice = Process::start(data.path(), &[], &[&me[..], &["--ca", cert]].concat());
+    alice.type_line("a note");
+    alice.wait_for("#1 alice: a note");
+    let mut wary = Process::start(data.path(), &[], &me);
+    assert_eq!(wary.wait(), 1);
+    assert!(
+        wary.seen.last().unwrap().contains("invalid peer certificate"),
+        "{:?}",
+        wary.seen
+    );
+}

@@ -92,6 +92,7 @@ impl Link {
                 last_heard: Instant::now(),
             }),
             Ok(Err(tungstenite::Error::Http(response))) => Err(refusal(&response)),
+            Ok(Err(error)) if is_distrust(&error) => Err(Refused::Final(error.to_string())),
             Ok(Err(error)) => Err(Refused::ForNow(error.to_string())),
             Err(_) => Err(Refused::ForNow("no answer".to_owned())),
         }
@@ -190,10 +191,10 @@ pub(crate) fn user(options: &Options) -> Result<String, Failure> {
 fn request(options: &Options, last: Option<u64>) -> Result<http::Request<()>, Failure> {
     let mut url = options.url.clone();
     let uri: Uri = url.parse().or_fail(Code::Setting, format_args!("--url {url}"))?;
-    if uri.scheme_str() != Some("ws") || uri.host().is_none() {
+    if !matches!(uri.scheme_str(), Some("ws" | "wss")) || uri.host().is_none() {
         return Err(Failure::new(
             Code::Setting,
-            format_args!("--url {url}: it is no ws:// address"),
+            format_args!("--url {url}: it is no ws:// or wss:// address"),
         ));
     }
     url.push(if uri.query().is_some() { '&' } else { '?' });
@@ -226,6 +227,15 @@ fn escaped(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// Whether the service's certificate is not trusted, which no further attempt changes.
+fn is_distrust(error: &tungstenite::Error) -> bool {
+    let tungstenite::Error::Io(error) = error else {
+        return false;
+    };
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn refusal(response: &http::Response<Option<Vec<u8>>>) -> Refused {
