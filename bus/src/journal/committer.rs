@@ -183,7 +183,9 @@ impl Committer {
 
     /// Begins to make the next segment once this one is half full.
     fn prepare_spare(&mut self) {
-        if self.spare.is_some() || self.active.offset * 2 < self.active.capacity {
+        let header = HEADER_BYTES as u64;
+        let half = (self.active.capacity - header) / 2;
+        if self.spare.is_some() || self.active.offset < header + half {
             return;
         }
         let (disk, bytes) = (Arc::clone(&self.shared.disk), self.shared.segment_bytes);

@@ -426,7 +426,7 @@ fn engine_journal(dir: &Path) -> (std::path::PathBuf, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// After a power cut the store is as it was at some earlier moment, not before the last sync: whatever of the
     /// unsynced part of the engine's journal was written.
