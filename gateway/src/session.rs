@@ -120,10 +120,11 @@ impl<B: Bus> Opening<B> {
 pub(crate) async fn run<B: Bus>(mut socket: Socket, opening: Box<Opening<B>>, place: Place<B>) {
     let Opening { mut session, mail } = *opening;
     let ended = session.serve(&mut socket, mail).await;
-    session.detach(&ended).await;
+    // What is done once, or rarely, has its memory only meanwhile: all of a task's memory is there as long as the task is.
+    Box::pin(session.detach(&ended)).await;
     let rest = session.out.take();
     drop(session);
-    close(socket, rest, ended).await;
+    Box::pin(close(socket, rest, ended)).await;
     drop(place);
 }
 
@@ -183,7 +184,7 @@ impl<B: Bus> Session<B> {
             }
             self.on_mails(&mut mail).await;
             if timer.deadline() <= Instant::now() {
-                if let Err(ended) = self.on_time().await {
+                if let Err(ended) = Box::pin(self.on_time()).await {
                     return ended;
                 }
                 timer.as_mut().reset(self.next_deadline());
@@ -370,5 +371,23 @@ async fn close(mut socket: Socket, mut rest: Frames, ended: Ended) {
     };
     if tokio::time::timeout(CLOSE_TIMEOUT, letting_go).await.is_err() {
         tracing::debug!("a client did not close in time");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confab_bus::local::Local;
+
+    /// The size of what an async function of three arguments gives.
+    fn size_of_future<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// A connection has 8 KB in all. Its task is one part of it, beside a read buffer of 1 KiB, the queue of its mail, its
+    /// handle, the system's registration of its socket, and the mailbox's knowledge of it.
+    #[test]
+    fn the_task_of_a_session_is_small() {
+        let size = size_of_future(super::run::<Local>);
+        assert!(size <= 2304, "{size} bytes");
     }
 }

@@ -46,7 +46,7 @@ impl<B: Bus> Session<B> {
                     return Ok(());
                 }
                 match request {
-                    Ok(request) => self.ask(id, request).await,
+                    Ok(request) => Box::pin(self.ask(id, request)).await,
                     Err(rejection) => self.refuse(Some(&id), &rejection, None),
                 }
             }
@@ -57,13 +57,13 @@ impl<B: Bus> Session<B> {
             }
             Incoming::Ack(id) => {
                 self.back().await;
-                self.ack(id).await;
+                Box::pin(self.ack(id)).await;
             }
             Incoming::Typing { chat, stop } => {
                 self.back().await;
-                self.typing(chat, stop).await;
+                Box::pin(self.typing(chat, stop)).await;
             }
-            Incoming::Offline => self.set_away(true).await,
+            Incoming::Offline => Box::pin(self.set_away(true)).await,
             Incoming::Ignored => self.back().await,
         }
         Ok(())
@@ -106,7 +106,7 @@ impl<B: Bus> Session<B> {
     /// A client that counts as offline is back with its next request, event or ack.
     async fn back(&self) {
         if self.handle().away.load(Ordering::Acquire) {
-            self.set_away(false).await;
+            Box::pin(self.set_away(false)).await;
         }
     }
 

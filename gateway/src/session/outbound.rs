@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::acks::Acks;
+use super::feed::Then;
 use super::frames::Frames;
 use super::{Ended, MAILS, Session};
 use crate::config::WRITE_BUFFER;
@@ -105,7 +106,9 @@ impl<B: Bus> Session<B> {
             },
             Mail::Reattach => self.feed.attach_again(Instant::now()),
         };
-        self.follow(then).await;
+        if then != Then::Nothing {
+            Box::pin(self.follow(then)).await;
+        }
     }
 
     /// What is sent once, if at all.
@@ -140,7 +143,7 @@ impl<B: Bus> Session<B> {
         }
     }
 
-    fn on_attached(&mut self, attached: &Attached) -> super::feed::Then {
+    fn on_attached(&mut self, attached: &Attached) -> Then {
         let first = !self.feed.has_begun();
         if first {
             self.profile = None;
