@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It starts a server of its own, connects as many users with a token each, and reads the server's resident memory
-//! before and after. Then it closes all and connects all again: the second figure is without what the first
-//! connection of a device leaves in caches. It needs as many open files as connections (`ulimit -Hn`).
+//! before and after. Then it starts the server anew and connects all again: the second figure is without the work of
+//! remembering new devices. It needs as many open files as connections (`ulimit -Hn`).
 
 #![allow(clippy::print_stdout, reason = "a tool prints what it found")]
 #![allow(
@@ -29,6 +29,8 @@ use measure::{Client, Server};
 use serde_json::json;
 
 const SECRET: &[u8] = b"a secret of this measurement, more than 32 bytes";
+/// Long enough that what waits to be saved is saved.
+const REST: std::time::Duration = std::time::Duration::from_secs(5);
 /// Handshakes under way at a time.
 const AT_ONCE: usize = 64;
 
@@ -39,15 +41,15 @@ async fn main() -> Result<()> {
     key.write_all(SECRET)?;
     let path = key.path().display().to_string();
     let most = (count + 10).to_string();
-    let server = Server::start(&["--auth", "jwt", "--hs256-keys", &path, "--max-connections", &most])?;
-    // One connection first, so that what the first of all brings up is not counted.
-    drop(connect(&server, count + 1).await?);
-    let before = server.resident_kb()?;
-    println!("{before} KB resident without connections");
-    for round in [
-        "first connection of each device",
-        "second connection of each device",
+    let flags = ["--auth", "jwt", "--hs256-keys", &path, "--max-connections", &most];
+    let mut server = Server::start(&flags)?;
+    for devices in [
+        "devices that connect for the first time",
+        "devices that are known, to a server started anew",
     ] {
+        // One connection first, so that what the first of all brings up is not counted.
+        drop(connect(&server, count + 1).await?);
+        let before = server.resident_kb()?;
         let start = std::time::Instant::now();
         let clients: Vec<Client> = stream::iter(0..count)
             .map(|n| connect(&server, n))
@@ -56,11 +58,21 @@ async fn main() -> Result<()> {
             .await?;
         let seconds = start.elapsed().as_secs_f64();
         let after = server.resident_kb()?;
-        let each = after.saturating_sub(before) as f64 / count as f64;
-        println!("{round}: {count} in {seconds:.1} s, {after} KB resident, {each:.2} KB a connection");
+        tokio::time::sleep(REST).await;
+        let rested = server.resident_kb()?;
+        let each = |kb: u64| kb.saturating_sub(before) as f64 / count as f64;
+        println!("{count} {devices}, in {seconds:.1} s:");
+        println!(
+            "  resident {before} KB before, {after} KB after, {:.2} KB a connection",
+            each(after)
+        );
+        println!(
+            "  after {} s of rest {rested} KB, {:.2} KB a connection",
+            REST.as_secs(),
+            each(rested)
+        );
         drop(clients);
-        settle(&server, count + 1).await?;
-        println!("  {} KB resident when all have gone", server.resident_kb()?);
+        server = server.restart(&flags)?;
     }
     Ok(())
 }
@@ -73,19 +85,4 @@ async fn connect(server: &Server, n: usize) -> Result<Client> {
         &EncodingKey::from_secret(SECRET),
     )?;
     Client::connect(server.address, n, &format!("token={token}")).await
-}
-
-/// Waits until the server answers again, which it does after it has seen the others go.
-async fn settle(server: &Server, n: usize) -> Result<()> {
-    let before = server.cpu_micros()?;
-    let mut last = before;
-    loop {
-        connect(server, n).await?;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let now = server.cpu_micros()?;
-        if now - last < 30_000 {
-            return Ok(());
-        }
-        last = now;
-    }
 }

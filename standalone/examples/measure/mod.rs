@@ -28,9 +28,19 @@ impl Server {
     /// Builds the command as this tool was built, and starts it on a directory of its own.
     pub fn start(flags: &[&str]) -> Result<Self> {
         raise_file_limit()?;
-        let binary = build()?;
-        let dir = tempfile::tempdir()?;
-        let mut child = Command::new(binary)
+        Self::spawn(tempfile::tempdir()?, flags)
+    }
+
+    /// Ends the server and starts another one on the same directory.
+    pub fn restart(mut self, flags: &[&str]) -> Result<Self> {
+        let (mut child, dir) = self.child.take().context("a server started here")?;
+        child.kill()?;
+        child.wait()?;
+        Self::spawn(dir, flags)
+    }
+
+    fn spawn(dir: tempfile::TempDir, flags: &[&str]) -> Result<Self> {
+        let mut child = Command::new(build()?)
             .args([
                 "serve",
                 "--listen",
@@ -143,10 +153,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects the `n`th client with a query, and waits for its first answer.
+    /// Connects the `n`th client with a query, and waits for its first answer. When one loopback address has not
+    /// ports enough it comes from the next.
     pub async fn connect(address: SocketAddr, n: usize, query: &str) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        if address.ip().is_loopback() {
+        if address.ip().is_loopback() && n >= PER_SOURCE {
             let source = Ipv4Addr::new(127, 0, 0, 1 + u8::try_from(n / PER_SOURCE)?);
             socket.bind((source, 0).into())?;
         }
