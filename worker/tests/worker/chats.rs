@@ -147,6 +147,26 @@ async fn one_whose_worker_died_counts_as_offline_in_the_end() {
 }
 
 #[tokio::test]
+async fn where_a_worker_is_the_only_one_nobody_is_online_since_before_it() {
+    let (mut world, worker) = World::with_worker().await;
+    let chat = dialog("alice", "bob");
+    world.say("alice", &chat, "hi").await;
+    world.gateway.connect("bob", "phone").await;
+    let seen = world.now();
+    worker.abort().await;
+    world.pass(std::time::Duration::from_millis(1));
+    let alone = confab_worker::Config {
+        alone_since: Some(Timestamp(world.now())),
+        ..crate::support::config("w2")
+    };
+    let worker = world.start(alone).await;
+    assert_eq!(world.chat("alice", &chat).await["meta"]["lastSeen"], seen);
+    world.gateway.connect("bob", "phone").await;
+    assert!(world.chat("alice", &chat).await["meta"].get("lastSeen").is_none());
+    worker.abort().await;
+}
+
+#[tokio::test]
 async fn a_group_shows_its_members_and_a_dialog_never_opened_only_its_other_side() {
     let (mut world, _worker) = World::with_worker().await;
     let group = world.group("alice", &["bob", "carol"], false).await;
