@@ -1,5 +1,6 @@
 //! The `confab` command.
 
+mod allocator;
 mod banned;
 mod chat;
 mod cli;
@@ -19,6 +20,7 @@ use cli::Asked;
 use exit::{Code, Failure, OrFail};
 
 fn main() -> ExitCode {
+    allocator::give_back_at_once();
     match cli::parse().and_then(run) {
         Ok(code) => code,
         Err(failure) => {
