@@ -9,7 +9,7 @@ use super::{Claims, Denied};
 
 /// How far ahead of this one's the issuer's clock may be, in milliseconds. It concerns `nbf` alone: a token that has expired
 /// has expired.
-const AHEAD_MS: u64 = 30_000;
+const AHEAD_MS: u64 = 60_000;
 /// The longest name, user name and phone number that is taken over, in bytes.
 const NAME_BYTES: usize = 256;
 /// The longest URL of a picture that is taken over, in bytes.

@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest set that is read, in bytes.
-const SET_BYTES: u64 = 256 * 1024;
+const SET_BYTES: u64 = 1024 * 1024;
 /// The most keys that are kept of a set.
 const KEYS: usize = 64;
 
