@@ -116,17 +116,19 @@ impl Handle {
     /// Ends the session. The first reason stands.
     pub(crate) fn end(&self, end: End) {
         self.end.lock().get_or_insert(end);
-        self.ended.notify_one();
+        self.ended.notify_waiters();
     }
 
     /// Waits for the end.
     pub(crate) async fn ended(&self) -> End {
         loop {
+            // Before the look: an end between the two is heard.
+            let ended = self.ended.notified();
             let end = self.end.lock().clone();
             if let Some(end) = end {
                 return end;
             }
-            self.ended.notified().await;
+            ended.await;
         }
     }
 

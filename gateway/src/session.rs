@@ -164,13 +164,15 @@ impl<B: Bus> Session<B> {
         let mut asking = Asking::default();
         self.heard = Instant::now();
         let mut timer = pin!(tokio::time::sleep_until(self.next_deadline()));
+        // One wait for all turns: to begin it anew at each costs more than it looks.
+        let mut end = pin!(handle.ended());
         if let Err(ended) = self.put_out(socket, &handle, &mut asking).await {
             return ended;
         }
         loop {
             let outcome = tokio::select! {
                 biased;
-                end = handle.ended() => Err(Ended::By(end)),
+                end = &mut end => Err(Ended::By(end)),
                 frame = socket.next(), if self.requests.has_room() => self.on_frames(frame, socket).await,
                 done = asking.done() => {
                     self.on_done(done);

@@ -49,6 +49,26 @@ impl Plan {
     }
 }
 
+/// What all actors note together.
+pub(crate) struct Notes {
+    /// How many answers came.
+    pub(crate) answered: watch::Sender<u64>,
+    /// How many users have nothing more to send.
+    pub(crate) finished: watch::Sender<usize>,
+    pub(crate) history: RefCell<History>,
+}
+
+impl Notes {
+    pub(crate) fn new() -> Self {
+        let (answered, finished) = (watch::channel(0).0, watch::channel(0).0);
+        Self {
+            answered,
+            finished,
+            history: RefCell::default(),
+        }
+    }
+}
+
 /// Something that an actor wants and has no answer to yet.
 #[derive(Clone, Debug)]
 struct Wish {
@@ -183,11 +203,12 @@ impl Listener {
 pub(crate) struct Actor<'a> {
     place: Place,
     chats: Vec<String>,
+    /// How many users there are.
+    users: usize,
     group: String,
     rng: StdRng,
     stage: watch::Receiver<Stage>,
-    answered: &'a watch::Sender<u64>,
-    history: &'a RefCell<History>,
+    notes: &'a Notes,
     outbox: VecDeque<Wish>,
     /// Own messages that are not deleted, by chat.
     own: BTreeMap<String, Vec<u64>>,
@@ -203,17 +224,16 @@ impl<'a> Actor<'a> {
         plan: &Plan,
         rng: StdRng,
         stage: watch::Receiver<Stage>,
-        answered: &'a watch::Sender<u64>,
-        history: &'a RefCell<History>,
+        notes: &'a Notes,
     ) -> Self {
         Self {
             place: Place::new(user, "phone"),
             chats: plan.chats(user),
+            users: plan.users.len(),
             group: plan.group.clone(),
             rng,
             stage,
-            answered,
-            history,
+            notes,
             outbox: VecDeque::new(),
             own: BTreeMap::new(),
             highest: BTreeMap::new(),
@@ -237,8 +257,15 @@ impl<'a> Actor<'a> {
             let ending = self.stage.borrow().ending;
             if !ending {
                 self.wish();
+            } else if !self.outbox.is_empty() {
+                // A refusal that is worth a repeat.
             } else if !said_the_end {
+                // Whoever sees the end of a chat has seen all of it: nobody says it while others still send.
                 said_the_end = true;
+                self.notes.finished.send_modify(|count| *count += 1);
+                let everybody = self.users;
+                let mut finished = self.notes.finished.subscribe();
+                finished.wait_for(|count| *count == everybody).await.unwrap();
                 self.wish_the_end();
             } else if self.place.ended.len() == self.chats.len() {
                 return;
@@ -311,8 +338,8 @@ impl<'a> Actor<'a> {
 
     /// Notes what was answered.
     fn done(&mut self, wish: &Wish, answer: &Value) {
-        self.answered.send_modify(|count| *count += 1);
-        let mut history = self.history.borrow_mut();
+        self.notes.answered.send_modify(|count| *count += 1);
+        let mut history = self.notes.history.borrow_mut();
         let chat = chat_name(&self.place.user, &wish.chat);
         let (id, time) = (answer["messageId"].as_u64(), answer["timestamp"].as_u64());
         match wish.kind {
@@ -385,7 +412,7 @@ impl<'a> Actor<'a> {
     fn wish_new(&mut self, chat: &str, text: String) {
         let client_id = format!("{}-{}", self.place.user, text);
         let payload = json!({"chatId": chat, "message": text, "clientMessageId": client_id});
-        let (sender, place) = (self.place.user.clone(), self.history.borrow().sends.len());
+        let (sender, place) = (self.place.user.clone(), self.notes.history.borrow().sends.len());
         let sent = Sent {
             chat: chat_name(&sender, chat),
             sender,
@@ -393,7 +420,7 @@ impl<'a> Actor<'a> {
             answer: None,
             text,
         };
-        self.history.borrow_mut().sends.push(sent);
+        self.notes.history.borrow_mut().sends.push(sent);
         self.push("new", chat, payload, Some(place));
     }
 

@@ -17,7 +17,6 @@ mod support;
 mod actor;
 mod doctored;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -25,7 +24,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::watch;
 
-use actor::{Actor, Listener, Plan};
+use actor::{Actor, Listener, Notes, Plan};
 use support::checker::{Device, History, check};
 use support::server::{Server, Settings};
 
@@ -52,22 +51,21 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_moment
         address: Some(server.address()),
         ending: false,
     });
-    let answered = watch::channel(0_u64).0;
-    let history = RefCell::new(History::default());
+    let notes = Notes::new();
     let plan = Plan::new(&server).await;
 
     let mut actors = Vec::new();
     let mut listeners = Vec::new();
     for (n, user) in plan.users.iter().enumerate() {
         let rng = StdRng::seed_from_u64(seed ^ (n as u64 + 1));
-        actors.push(Actor::new(user, &plan, rng, watch.clone(), &answered, &history).await);
+        actors.push(Actor::new(user, &plan, rng, watch.clone(), &notes).await);
         for name in ["desk", "tablet"] {
             let rng = StdRng::seed_from_u64(seed ^ (0x100 + listeners.len() as u64));
             listeners.push(Listener::new(user, name, &plan, rng, watch.clone()).await);
         }
     }
     let rng = StdRng::seed_from_u64(seed);
-    let killer = kill_again_and_again(&mut server, stage, answered.subscribe(), rng);
+    let killer = kill_again_and_again(&mut server, stage, notes.answered.subscribe(), rng);
     let running = join_all(actors.iter_mut().map(Actor::run));
     let listening = join_all(listeners.iter_mut().map(Listener::run));
     tokio::join!(killer, running, listening);
@@ -82,7 +80,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_moment
     let history = History {
         devices,
         views,
-        ..history.into_inner()
+        ..notes.history.into_inner()
     };
     let broken = check(&history);
     let shown = broken.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
