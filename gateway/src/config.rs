@@ -20,7 +20,7 @@ pub(crate) const QUERIES: usize = 16;
 /// Commands of one socket without an answer; while there are so many its socket is not read.
 pub(crate) const COMMANDS: usize = 1024;
 /// Bytes of a socket's read buffer. It is resident from the first read on, so it is what an idle connection costs.
-pub(crate) const READ_BUFFER: usize = 768;
+pub(crate) const READ_BUFFER: usize = 512;
 /// Bytes of events that are written without waiting for the last of a batch.
 pub(crate) const WRITE_BUFFER: usize = 16 * 1024;
 /// How long a command or a query may take before its client gets `timeout`.

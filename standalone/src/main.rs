@@ -20,7 +20,7 @@ use cli::Asked;
 use exit::{Code, Failure, OrFail};
 
 fn main() -> ExitCode {
-    allocator::give_back_soon();
+    allocator::give_back_at_once();
     match cli::parse().and_then(run) {
         Ok(code) => code,
         Err(failure) => {
