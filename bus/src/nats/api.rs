@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::client::{Request, RequestErrorKind};
 use async_nats::datetime::{DateTime, parse_rfc3339};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -200,11 +201,11 @@ pub(super) struct Api(pub(super) async_nats::Client);
 
 impl Api {
     pub(super) async fn account(&self) -> Result<Account, ApiError> {
-        self.call(subjects::ACCOUNT.to_owned(), &()).await
+        self.ask(subjects::ACCOUNT.to_owned()).await
     }
 
     pub(super) async fn stream(&self, stream: &str) -> Result<StreamInfo, ApiError> {
-        self.call(subjects::info(stream), &()).await
+        self.ask(subjects::info(stream)).await
     }
 
     /// Makes a stream. One that stands already with the same settings is as good.
@@ -213,7 +214,7 @@ impl Api {
     }
 
     pub(super) async fn delete(&self, stream: &str) -> Result<(), ApiError> {
-        let Done { .. } = self.call(subjects::delete(stream), &()).await?;
+        let Done { .. } = self.ask(subjects::delete(stream)).await?;
         Ok(())
     }
 
@@ -255,10 +256,18 @@ impl Api {
         self.call(subjects::create_consumer(stream), &what).await
     }
 
+    async fn ask<V: DeserializeOwned>(&self, subject: String) -> Result<V, ApiError> {
+        self.send(subject, Bytes::new()).await
+    }
+
     async fn call<V: DeserializeOwned>(&self, subject: String, what: &impl Serialize) -> Result<V, ApiError> {
+        let body = serde_json::to_vec(what).map_err(|error| ApiError::OutOfReach(error.to_string()))?;
+        self.send(subject, body.into()).await
+    }
+
+    async fn send<V: DeserializeOwned>(&self, subject: String, body: Bytes) -> Result<V, ApiError> {
         let lost = |error: &dyn std::fmt::Display| ApiError::OutOfReach(error.to_string());
-        let body = serde_json::to_vec(what).map_err(|error| lost(&error))?;
-        let request = Request::new().payload(body.into()).timeout(Some(PATIENCE));
+        let request = Request::new().payload(body).timeout(Some(PATIENCE));
         let answer = self.0.send_request(subject, request).await;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => ApiError::NoJetStream,

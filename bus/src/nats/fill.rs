@@ -83,7 +83,7 @@ pub(super) fn is_due(core: &Core, partition: Partition) -> bool {
 
 /// Deletes what lies at or below the checkpoint and is older than an hour, if the partition is nearly full.
 pub(super) async fn trim(core: Arc<Core>, partition: Partition, checkpoint: Position) {
-    match try_trim(&core, partition, checkpoint).await {
+    match try_trim(&core, partition, checkpoint, KEPT).await {
         Ok(0) => tracing::error!(
             partition = partition.0,
             checkpoint = checkpoint.seq,
@@ -104,13 +104,18 @@ pub(super) async fn trim(core: Arc<Core>, partition: Partition, checkpoint: Posi
     }
 }
 
-async fn try_trim(core: &Core, partition: Partition, checkpoint: Position) -> Result<u64, ApiError> {
+async fn try_trim(
+    core: &Core,
+    partition: Partition,
+    checkpoint: Position,
+    kept: Duration,
+) -> Result<u64, ApiError> {
     let (info, epoch) = core.look(partition).await?;
     let is_full = |part: &Part| part.fill.load(Ordering::Relaxed) >= NEARLY_FULL;
     if epoch != Some(checkpoint.epoch) || !core.part(partition).is_some_and(is_full) {
         return Ok(0);
     }
-    let old = last_old(core, partition, &info.state).await?;
+    let old = last_old(core, partition, &info.state, kept).await?;
     let upto = old.min(checkpoint.seq);
     if upto < info.state.first_seq {
         return Ok(0);
@@ -121,10 +126,15 @@ async fn try_trim(core: &Core, partition: Partition, checkpoint: Position) -> Re
     Ok(purged)
 }
 
-/// The last entry that is older than an hour by the log's own time; 0 for none.
-async fn last_old(core: &Core, partition: Partition, state: &StreamState) -> Result<u64, ApiError> {
+/// The last entry that is so much older than the last one of all, by the log's own time; 0 for none.
+async fn last_old(
+    core: &Core,
+    partition: Partition,
+    state: &StreamState,
+    kept: Duration,
+) -> Result<u64, ApiError> {
     let stream = core.subjects.stream(partition);
-    let limit = state.last_ts - KEPT;
+    let limit = state.last_ts - kept;
     // All up to `old` are, all from `young` on are not.
     let (mut old, mut young) = (state.first_seq.saturating_sub(1), state.last_seq + 1);
     while old + 1 < young {
