@@ -93,7 +93,8 @@ pub(super) struct StreamConfig {
 pub(super) struct StreamInfo {
     pub(super) config: StreamConfig,
     /// When it was made: another time is another stream.
-    pub(super) created: String,
+    #[serde(with = "rfc3339")]
+    pub(super) created: DateTime,
     pub(super) state: StreamState,
     pub(super) cluster: Option<ClusterInfo>,
 }
@@ -117,6 +118,8 @@ pub(super) struct StreamState {
     pub(super) bytes: u64,
     pub(super) first_seq: u64,
     pub(super) last_seq: u64,
+    #[serde(with = "rfc3339")]
+    pub(super) first_ts: DateTime,
     #[serde(with = "rfc3339")]
     pub(super) last_ts: DateTime,
 }

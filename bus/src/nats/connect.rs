@@ -265,21 +265,28 @@ pub(super) async fn prepare(
     let all = (0..options.partitions).map(confab_chat::Partition);
     let found = futures_util::stream::iter(all).map(|partition| async move {
         let found = streams::ensure(api, options, subjects, partition).await;
-        let found = found.map_err(|fault| match fault {
-            StreamFault::Differs(difference) => ConnectError::Differs(difference),
-            StreamFault::Replicas(why) => ConnectError::Replicas {
-                replicas: options.replicas,
-                why,
-            },
-            StreamFault::Api(error) => {
-                let stream = subjects.stream(partition);
-                of_api(api, &format!("provide the stream {stream}"), &error)
-            }
-        })?;
+        let what = || format!("provide the stream {}", subjects.stream(partition));
+        let found = found.map_err(|fault| of_stream(api, options, &what(), fault))?;
         // `ensure` has compared the subjects: there is an epoch in them.
         Ok(streams::epoch(subjects, partition, &found.config).unwrap_or(1))
     });
     found.buffered(STREAMS_AT_ONCE).try_collect().await
+}
+
+/// What is in the way of a stream.
+pub(super) fn of_stream(api: &Api, options: &NatsOptions, what: &str, fault: StreamFault) -> ConnectError {
+    match fault {
+        StreamFault::Differs(difference) => ConnectError::Differs(difference),
+        StreamFault::Replicas(why) => ConnectError::Replicas {
+            replicas: options.replicas,
+            why,
+        },
+        StreamFault::Leftovers => ConnectError::JetStream {
+            what: what.to_owned(),
+            why: "it was made anew and holds entries of a deleted one: delete it once more".to_owned(),
+        },
+        StreamFault::Api(error) => of_api(api, what, &error),
+    }
 }
 
 fn of_api(api: &Api, what: &str, error: &ApiError) -> ConnectError {

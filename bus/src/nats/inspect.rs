@@ -3,8 +3,8 @@
 use async_nats::ServerInfo;
 use confab_chat::{Partition, Timestamp};
 
-use super::api::{ApiError, code};
-use super::connect::ConnectError;
+use super::api::code;
+use super::connect::{self, ConnectError};
 use super::core::Core;
 use super::feed::FORGET;
 use super::streams::{self, Difference};
@@ -148,34 +148,26 @@ async fn skew(core: &Core, stream: &str) -> Option<(i64, u64)> {
 
 /// Replaces a partition's log by an empty one of a higher epoch. Does nothing if it has that epoch already.
 pub(super) async fn raise_epoch(core: &Core, partition: Partition, epoch: u32) -> Result<(), ConnectError> {
-    let stream = core.subjects.stream(partition);
-    let failed = |what: &str| {
-        let what = format!("{what} the stream {stream}");
-        move |error: ApiError| ConnectError::JetStream {
-            what,
-            why: error.to_string(),
-        }
-    };
     if core.part(partition).is_none() || epoch == 0 {
         let why = format!("there is no partition {} with epoch {epoch}", partition.0);
         return Err(ConnectError::Settings(why));
     }
+    let (api, options) = (&core.api, &core.options);
+    let what = format!("replace the stream {}", core.subjects.stream(partition));
+    let failed = |fault| connect::of_stream(api, options, &what, fault);
     match core.look(partition).await {
         Ok((_, Some(found))) if found == epoch => return Ok(()),
         Ok((_, Some(found))) if found > epoch => {
             let why = format!("its epoch is {found} already, which is above {epoch}");
-            return Err(ConnectError::JetStream {
-                what: format!("replace the stream {stream}"),
-                why,
-            });
+            return Err(ConnectError::JetStream { what, why });
         }
-        Ok(_) => core.api.delete(&stream).await.map_err(failed("delete"))?,
+        Ok(_) => {}
         Err(error) if error.code() == Some(code::STREAM_NOT_FOUND) => {}
-        Err(error) => return Err(failed("look at")(error)),
+        Err(error) => return Err(failed(error.into())),
     }
-    let wanted = streams::wanted(&core.options, &core.subjects, partition, epoch);
-    core.api.create(&wanted).await.map_err(failed("make"))?;
-    core.look(partition).await.map_err(failed("look at"))?;
+    let replaced = streams::replace(api, options, &core.subjects, partition, epoch).await;
+    replaced.map_err(failed)?;
+    core.look(partition).await.map_err(|error| failed(error.into()))?;
     tracing::warn!(
         partition = partition.0,
         epoch,

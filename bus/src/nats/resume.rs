@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::datetime::DateTime;
 use confab_chat::{EntryId, Partition};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -22,7 +23,7 @@ pub(super) struct Known {
     pub(super) partition: Partition,
     pub(super) epoch: u32,
     /// When the stream was made.
-    created: String,
+    created: Option<DateTime>,
     /// The sequence to read next.
     pub(super) next: u64,
     /// The id of the entry before that, if this reader has read it.
@@ -39,7 +40,7 @@ impl Known {
         let mut known = Self {
             partition,
             epoch: after.epoch,
-            created: String::new(),
+            created: None,
             next: after.seq + 1,
             last: None,
         };
@@ -52,7 +53,7 @@ impl Known {
             known.next = 1;
         }
         known.epoch = epoch;
-        known.created.clone_from(&info.created);
+        known.created = Some(info.created);
         known.check(&info)?;
         let end = Position {
             epoch,
@@ -94,7 +95,7 @@ impl Known {
     /// Begins a feed at this place, if it is still the same log.
     async fn feed(&self, core: &Core) -> Result<Feed, ReadError> {
         let (info, epoch) = self.look(core).await?;
-        if epoch != self.epoch || info.created != self.created {
+        if epoch != self.epoch || Some(info.created) != self.created {
             return Err(self.hole(format!(
                 "epoch {epoch} of a stream made at {}: it is another log",
                 info.created

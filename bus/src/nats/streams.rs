@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use confab_chat::Partition;
+use tokio::time::{Instant, sleep};
 
 use super::api::{Api, ApiError, Foreign, StreamConfig, StreamInfo, code, nanos};
 use super::options::NatsOptions;
@@ -13,6 +14,10 @@ use super::subjects::Subjects;
 
 /// How long the server knows an entry's id again. Whoever repeats an append gives up before that.
 const KNOWN_AGAIN: Duration = Duration::from_secs(120);
+
+/// How long the server may take to have done with a deleted stream, and how often it is tried.
+const REPLACING: Duration = Duration::from_secs(20);
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// A setting in which a partition's stream is not as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub(super) enum StreamFault {
     Differs(Box<Difference>),
     /// The servers cannot keep so many copies.
     Replicas(String),
+    /// A stream that was made just now holds entries from before.
+    Leftovers,
     Api(ApiError),
 }
 
@@ -169,6 +176,18 @@ pub(super) fn differences(
         .collect()
 }
 
+/// Makes a stream that is missing. One that stands already with the same settings is as good.
+///
+/// A server that has not finished with deleting a stream when it is deleted once more brings its entries back in the next one
+/// of that name (seen in 2.14). Such a log would be taken for a new one, and is none.
+pub(super) async fn make(api: &Api, config: &StreamConfig) -> Result<StreamInfo, StreamFault> {
+    let made = api.create(config).await?;
+    if made.state.last_seq > 0 && made.state.first_ts < made.created {
+        return Err(StreamFault::Leftovers);
+    }
+    Ok(made)
+}
+
 /// Finds a partition's stream, or makes it with epoch 1, and gives it as it stands, which is as it is configured.
 pub(super) async fn ensure(
     api: &Api,
@@ -179,9 +198,11 @@ pub(super) async fn ensure(
     let stream = subjects.stream(partition);
     let found = match api.stream(&stream).await {
         Err(error) if error.code() == Some(code::STREAM_NOT_FOUND) => {
-            match api.create(&wanted(options, subjects, partition, 1)).await {
+            match make(api, &wanted(options, subjects, partition, 1)).await {
                 // Somebody else was faster, and wants it otherwise.
-                Err(error) if error.code() == Some(code::STREAM_EXISTS) => api.stream(&stream).await?,
+                Err(StreamFault::Api(error)) if error.code() == Some(code::STREAM_EXISTS) => {
+                    api.stream(&stream).await?
+                }
                 made => made?,
             }
         }
@@ -191,5 +212,27 @@ pub(super) async fn ensure(
     match differences.into_iter().next() {
         Some(difference) => Err(StreamFault::Differs(Box::new(difference))),
         None => Ok(found),
+    }
+}
+
+/// Replaces whatever a partition's stream is by an empty one of an epoch.
+pub(super) async fn replace(
+    api: &Api,
+    options: &NatsOptions,
+    subjects: &Subjects,
+    partition: Partition,
+    epoch: u32,
+) -> Result<(), StreamFault> {
+    let wanted = wanted(options, subjects, partition, epoch);
+    let deadline = Instant::now() + REPLACING;
+    loop {
+        match api.delete(&wanted.name).await {
+            Err(error) if error.code() != Some(code::STREAM_NOT_FOUND) => return Err(error.into()),
+            _ => {}
+        }
+        match make(api, &wanted).await {
+            Err(StreamFault::Leftovers) if Instant::now() < deadline => sleep(BETWEEN).await,
+            made => return made.map(|_| ()),
+        }
     }
 }

@@ -90,3 +90,18 @@ async fn a_reader_of_the_old_log_stops_when_it_is_given_up() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn entries_of_a_deleted_log_never_come_back_in_the_next_one() {
+    let Some(installation) = Installation::new() else {
+        return;
+    };
+    let bus = installation.connect().await;
+    for epoch in 2..30 {
+        append(&bus, &format!("before {epoch}")).await;
+        // A server that has not finished with this deletion when it is told to replace the log fails at it.
+        installation.delete_stream(P).await;
+        bus.raise_epoch(P, epoch).await.unwrap();
+        assert_eq!(append(&bus, &epoch.to_string()).await, Position { epoch, seq: 1 });
+    }
+}

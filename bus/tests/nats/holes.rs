@@ -62,28 +62,21 @@ async fn a_log_that_is_lost_under_its_reader_is_a_hole() {
 
 #[tokio::test]
 async fn another_log_in_the_place_of_the_lost_one_is_a_hole_however_long_it_is() {
-    let Some(installation) = Installation::new() else {
-        return;
-    };
     for length in [0, 3, 10] {
+        let Some(installation) = Installation::new() else {
+            return;
+        };
         let bus = installation.connect().await;
-        let end = bus.open(P, Position::default()).await.unwrap().end_at_open().seq;
-        for n in end + 1..=5 {
-            append(&bus, &format!("old {n}")).await;
-        }
+        append_all(&bus, 1..=5).await;
         let mut reader = bus.open(P, Position::default()).await.unwrap();
-        let read = read(&mut reader, 5).await.len() as u64;
+        read(&mut reader, 5).await;
         installation.delete_stream(P).await;
         let other = installation.connect().await;
         for n in 0..length {
-            append(&other, &format!("new {length} {n}")).await;
+            append(&other, &format!("new {n}")).await;
         }
         let (entries, error) = read_to_end(&mut reader).await;
-        assert!(
-            entries.is_empty() && is_hole_at(&error, read + 1),
-            "{entries:?} {error}"
-        );
-        installation.delete_stream(P).await;
+        assert!(entries.is_empty() && is_hole_at(&error, 6), "{entries:?} {error}");
     }
 }
 
