@@ -30,6 +30,8 @@ mod soft;
 mod streams;
 mod subjects;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use async_nats::datetime::{DateTime, parse_rfc3339};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::subjects::api as subjects;
 
@@ -270,8 +271,10 @@ impl Api {
 
     async fn send<V: DeserializeOwned>(&self, subject: String, body: Bytes) -> Result<V, ApiError> {
         let lost = |error: &dyn std::fmt::Display| ApiError::OutOfReach(error.to_string());
-        let request = Request::new().payload(body).timeout(Some(PATIENCE));
-        let answer = self.0.send_request(subject, request).await;
+        let request = Request::new().payload(body).timeout(None);
+        let answer = timeout(PATIENCE, self.0.send_request(subject, request)).await;
+        let answer =
+            answer.map_err(|_| ApiError::OutOfReach(format!("nothing was heard for {PATIENCE:?}")))?;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => ApiError::NoJetStream,
             _ => lost(&error),

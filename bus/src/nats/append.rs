@@ -14,6 +14,7 @@ use confab_chat::Partition;
 use confab_proto::message::{EntryBody, LogEntry};
 use confab_proto::wire::Wire;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::api::{Fault, code};
 use super::core::{Core, FULL};
@@ -54,39 +55,34 @@ impl Core {
             .ok_or_else(|| refused("there is no such partition"))?;
         let is_command = matches!(entry.body, EntryBody::Command(_) | EntryBody::Enroll(_));
         if is_command && part.fill.load(Ordering::Relaxed) >= NO_MORE_COMMANDS {
+            // It may have emptied since.
+            part.appended.store(true, Ordering::Relaxed);
             return Err(refused("the log is more than 80% full"));
         }
+        part.appended.store(true, Ordering::Relaxed);
         let payload = entry.encode();
-        let mut epoch = part.epoch.load(Ordering::Relaxed);
-        if epoch != 0 {
-            match self.attempt(partition, epoch, &entry, payload.clone()).await {
-                Attempt::Stands(seq) => return Ok(self.appended(partition, epoch, seq)),
+        let before = part.epoch.load(Ordering::Relaxed);
+        if before != 0 {
+            match self.attempt(partition, before, &entry, payload.clone()).await {
+                Attempt::Stands(seq) => return Ok(Position { epoch: before, seq }),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::NoSuchLog => {}
             }
         }
         // Nothing was stored. Is there another log by now?
-        let before = epoch;
-        let found = self.look(partition).await;
-        epoch = found
-            .map_err(|error| refused(error.to_string()))?
-            .1
-            .ok_or_else(|| refused("the partition's stream is no log"))?;
+        let (_, epoch) = self
+            .look(partition)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        let epoch = epoch.ok_or_else(|| refused("the partition's stream is no log"))?;
         if epoch == before {
             return Err(refused("the log takes nothing"));
         }
         match self.attempt(partition, epoch, &entry, payload).await {
-            Attempt::Stands(seq) => Ok(self.appended(partition, epoch, seq)),
+            Attempt::Stands(seq) => Ok(Position { epoch, seq }),
             Attempt::Failed(error) => Err(error),
             Attempt::NoSuchLog => Err(refused("the log was replaced")),
         }
-    }
-
-    fn appended(&self, partition: Partition, epoch: u32, seq: u64) -> Position {
-        if let Some(part) = self.part(partition) {
-            part.appended.store(true, Ordering::Relaxed);
-        }
-        Position { epoch, seq }
     }
 
     async fn attempt(&self, partition: Partition, epoch: u32, entry: &LogEntry, payload: Bytes) -> Attempt {
@@ -98,14 +94,15 @@ impl Core {
         };
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, id);
-        let request = Request::new()
-            .headers(headers)
-            .payload(payload)
-            .timeout(Some(PATIENCE));
+        let request = Request::new().headers(headers).payload(payload).timeout(None);
         let subject = self.subjects.log(partition, epoch);
-        match self.client.send_request(subject, request).await {
-            Ok(answer) => acknowledged(&answer.payload),
-            Err(error) => match error.kind() {
+        // The wait for its turn to be sent counts too.
+        match timeout(PATIENCE, self.client.send_request(subject, request)).await {
+            Err(_) => Attempt::Failed(AppendError::Unknown(format!(
+                "nothing was heard for {PATIENCE:?}"
+            ))),
+            Ok(Ok(answer)) => acknowledged(&answer.payload),
+            Ok(Err(error)) => match error.kind() {
                 RequestErrorKind::NoResponders => Attempt::NoSuchLog,
                 RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
                     Attempt::Failed(refused(error.to_string()))

@@ -15,6 +15,8 @@ use super::subjects::Subjects;
 
 /// The oldest server that will do.
 const OLDEST: (u32, u32) = (2, 9);
+/// The largest messages that are sent, entries of the log and answers, have room in this: NATS' default.
+const PAYLOAD: usize = 1024 * 1024;
 /// How long making a connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a silent server is asked whether it is there; after the third time in vain the connection is made anew.
@@ -83,6 +85,14 @@ pub enum ConnectError {
         /// Its version.
         version: String,
     },
+    /// The server takes only messages too small for an entry of the log or an answer.
+    #[error("the NATS server {server} has max_payload {max_payload}: at least {PAYLOAD} is needed")]
+    Payload {
+        /// Its name.
+        server: String,
+        /// The largest message it takes, in bytes.
+        max_payload: usize,
+    },
     /// A stream is not as it is configured. It is never changed by itself.
     #[error("{0}: put the setting right, or change the stream by hand")]
     Differs(Box<Difference>),
@@ -127,6 +137,8 @@ pub(super) async fn connect(options: &NatsOptions, link: &Arc<Link>) -> Result<C
     let servers = parse(options)?;
     let client = how.connect(servers).await;
     let client = client.map_err(|error| explain(options, &error))?;
+    // So that this connection is not taken for another one later on. The sender lives as long as `link`.
+    let _ = link.watch().wait_for(|state| state.connects > 0).await;
     let info = client.server_info();
     if version(&info.version).is_none_or(|version| version < OLDEST) {
         return Err(ConnectError::TooOld {
@@ -251,7 +263,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Checks JetStream and every partition's stream, making those that are missing; gives their epochs.
+/// Checks the server's limits, JetStream and every partition's stream, making those that are missing; gives their epochs.
 pub(super) async fn prepare(
     api: &Api,
     options: &NatsOptions,
@@ -259,6 +271,13 @@ pub(super) async fn prepare(
 ) -> Result<Vec<u32>, ConnectError> {
     if options.partitions == 0 {
         return Err(ConnectError::Settings("there must be a partition".to_owned()));
+    }
+    let max_payload = api.0.max_payload();
+    if max_payload < PAYLOAD {
+        return Err(ConnectError::Payload {
+            server: api.0.server_info().server_name,
+            max_payload,
+        });
     }
     let account = api.account().await;
     account.map_err(|error| of_api(api, "be asked for its limits", &error))?;

@@ -38,7 +38,7 @@ pub(super) struct Part {
     pub(super) epoch: AtomicU32,
     /// How full it was when last looked at, in thousandths.
     pub(super) fill: AtomicU32,
-    /// Whether this process has appended to it since then.
+    /// Whether this process has appended to it since then, or was kept from it by how full it was.
     pub(super) appended: AtomicBool,
     /// Its readers in this process.
     pub(super) readers: AtomicUsize,

@@ -33,7 +33,7 @@ pub(super) async fn watch(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         for (partition, part) in core.partitions() {
-            if !part.appended.swap(false, Ordering::Relaxed) || !core.is_connected() {
+            if !core.is_connected() || !part.appended.swap(false, Ordering::Relaxed) {
                 continue;
             }
             if let Err(error) = core.look(partition).await {
@@ -104,7 +104,7 @@ pub(super) async fn trim(core: Arc<Core>, partition: Partition, checkpoint: Posi
     }
 }
 
-async fn try_trim(
+pub(super) async fn try_trim(
     core: &Core,
     partition: Partition,
     checkpoint: Position,

@@ -116,8 +116,9 @@ impl Pump {
                 }
                 () = sleep_until(self.repair.not_before), if self.repair.is_due() => self.repair.begin(),
                 permit = told.reserve(), if self.repair.next.is_some() => {
-                    let Ok(permit) = permit else { return };
-                    if let Some(partition) = self.repair.advance(partitions) {
+                    let next = self.repair.advance(partitions);
+                    // Without a permit nobody listens to announcements any more.
+                    if let (Ok(permit), Some(partition)) = (permit, next) {
                         permit.send(Announcement::Began { partition });
                     }
                 }

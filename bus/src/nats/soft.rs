@@ -10,6 +10,7 @@ use bytes::Bytes;
 use confab_chat::{GatewayId, Partition};
 use confab_proto::message::{Announcement, Answer, Query, Signal, ToGateway};
 use confab_proto::wire::Wire;
+use tokio::time::timeout;
 
 use super::core::Core;
 use super::metrics;
@@ -43,7 +44,7 @@ impl Core {
     async fn send(&self, what: &'static str, subject: String, payload: Bytes) {
         let bytes = payload.len();
         let sent = if self.is_connected() {
-            tokio::time::timeout(PATIENCE, self.client.publish(subject, payload)).await
+            timeout(PATIENCE, self.client.publish(subject, payload)).await
         } else {
             return metrics::dropped(what);
         };
@@ -63,8 +64,10 @@ impl Core {
         if !self.is_connected() {
             return Err(QueryError("there is no connection to NATS".to_owned()));
         }
-        let request = Request::new().payload(query.encode()).timeout(Some(ANSWER));
-        let answer = self.client.send_request(self.subjects.query(), request).await;
+        let request = Request::new().payload(query.encode()).timeout(None);
+        let answer = self.client.send_request(self.subjects.query(), request);
+        let answer = timeout(ANSWER, answer).await;
+        let answer = answer.map_err(|_| QueryError(format!("no answer came for {ANSWER:?}")))?;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => QueryError("there is no worker".to_owned()),
             _ => QueryError(error.to_string()),

@@ -11,7 +11,7 @@ use confab_bus::{Bus, PartitionReader, Position, ReadError};
 use confab_chat::{
     ChatKey, Command, DeviceId, EntryId, GatewayId, Op, Origin, Partition, RequestId, SessionId, UserId,
 };
-use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, Logged, Signal, ToGateway};
+use confab_proto::message::{DeliverItem, DeliveryBody, EntryBody, LogEntry, Logged, Signal, ToGateway};
 use futures_util::TryStreamExt;
 
 /// The partition that most tests use.
@@ -145,6 +145,22 @@ pub(crate) fn command(id: &str, bytes: usize) -> LogEntry {
     LogEntry {
         id: EntryId(id.into()),
         body,
+    }
+}
+
+/// About so many bytes, for many users.
+pub(crate) fn large(number: u64, bytes: usize) -> LogEntry {
+    let user = |n: usize| UserId::parse(&format!("{n:0>97}")).unwrap();
+    let item = |n: usize| DeliverItem {
+        chat: ChatKey::dialog(&user(1), &user(2)),
+        version: n as u64,
+        to: (0..100).map(user).collect(),
+        events: Vec::new(),
+        greet: Vec::new(),
+    };
+    LogEntry {
+        id: EntryId(number.to_string().into()),
+        body: EntryBody::Deliver((0..bytes / 10_000).map(item).collect()),
     }
 }
 

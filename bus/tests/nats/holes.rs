@@ -1,9 +1,10 @@
 //! What is missing from the log is never passed over.
 
+use confab_bus::nats::{Nats, NatsOptions};
 use confab_bus::{Bus, PartitionReader, Position, ReadError};
 use confab_chat::Partition;
 
-use crate::harness::{Installation, P, append, append_all, ids, numbers, read, read_to_end, soon};
+use crate::harness::{Installation, P, append, append_all, ids, large, numbers, read, read_to_end, soon};
 
 fn is_hole_at(error: &ReadError, seq: u64) -> bool {
     matches!(error, ReadError::Hole { partition: P, expected, .. } if *expected == seq)
@@ -119,4 +120,21 @@ async fn what_cannot_be_read_is_not_passed_over() {
     let (entries, error) = read_to_end(&mut reader).await;
     assert_eq!(ids(&entries), numbers(1..=2));
     assert!(is_hole_at(&error, 3), "{error}");
+}
+
+#[tokio::test]
+async fn the_largest_entries_are_read_in_order_however_few_fit_at_once() {
+    let Some(installation) = Installation::new() else {
+        return;
+    };
+    let options = NatsOptions {
+        max_bytes: 64 << 20,
+        ..installation.options()
+    };
+    let bus = Nats::connect(options).await.unwrap();
+    for (n, bytes) in (1..=30).zip([900_000, 400_000, 10].into_iter().cycle()) {
+        bus.append(P, large(n, bytes)).await.unwrap();
+    }
+    let mut reader = bus.open(P, Position::default()).await.unwrap();
+    assert_eq!(ids(&read(&mut reader, 30).await), numbers(1..=30));
 }
