@@ -11,8 +11,10 @@ use tokio::time::timeout;
 
 use super::subjects::api as subjects;
 
-/// How long the server may take for a request.
+/// How long the servers may take to change something that they must agree on.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long they may take for anything else. While they elect a leader they answer nobody, and never will: it is asked again.
+const SHORTLY: Duration = Duration::from_secs(1);
 
 /// Codes by which JetStream names its errors.
 pub(super) mod code {
@@ -205,34 +207,40 @@ pub(super) struct Api(pub(super) async_nats::Client);
 
 impl Api {
     pub(super) async fn account(&self) -> Result<Account, ApiError> {
-        self.ask(subjects::ACCOUNT.to_owned()).await
+        self.send(subjects::ACCOUNT.to_owned(), Bytes::new(), PATIENCE)
+            .await
     }
 
     pub(super) async fn stream(&self, stream: &str) -> Result<StreamInfo, ApiError> {
-        self.ask(subjects::info(stream)).await
+        self.send(subjects::info(stream), Bytes::new(), SHORTLY).await
     }
 
     /// Makes a stream. One that stands already with the same settings is as good.
     pub(super) async fn create(&self, config: &StreamConfig) -> Result<StreamInfo, ApiError> {
-        self.call(subjects::create(&config.name), config).await
+        self.send(subjects::create(&config.name), json(config)?, PATIENCE)
+            .await
     }
 
     pub(super) async fn delete(&self, stream: &str) -> Result<(), ApiError> {
-        let Done { .. } = self.ask(subjects::delete(stream)).await?;
+        let Done { .. } = self
+            .send(subjects::delete(stream), Bytes::new(), PATIENCE)
+            .await?;
         Ok(())
     }
 
     /// Deletes all entries before a sequence, and says how many.
     pub(super) async fn purge_before(&self, stream: &str, seq: u64) -> Result<u64, ApiError> {
         let what = serde_json::json!({ "seq": seq });
-        let done: Done = self.call(subjects::purge(stream), &what).await?;
+        let done: Done = self.send(subjects::purge(stream), json(&what)?, PATIENCE).await?;
         Ok(done.purged)
     }
 
     /// When the stream took an entry.
     pub(super) async fn time_of(&self, stream: &str, seq: u64) -> Result<DateTime, ApiError> {
         let what = serde_json::json!({ "seq": seq });
-        let found: FoundMessage = self.call(subjects::message(stream), &what).await?;
+        let found: FoundMessage = self
+            .send(subjects::message(stream), json(&what)?, SHORTLY)
+            .await?;
         Ok(found.message.time)
     }
 
@@ -257,24 +265,21 @@ impl Api {
             stream_name: stream,
             config,
         };
-        self.call(subjects::create_consumer(stream), &what).await
+        self.send(subjects::create_consumer(stream), json(&what)?, SHORTLY)
+            .await
     }
 
-    async fn ask<V: DeserializeOwned>(&self, subject: String) -> Result<V, ApiError> {
-        self.send(subject, Bytes::new()).await
-    }
-
-    async fn call<V: DeserializeOwned>(&self, subject: String, what: &impl Serialize) -> Result<V, ApiError> {
-        let body = serde_json::to_vec(what).map_err(|error| ApiError::OutOfReach(error.to_string()))?;
-        self.send(subject, body.into()).await
-    }
-
-    async fn send<V: DeserializeOwned>(&self, subject: String, body: Bytes) -> Result<V, ApiError> {
+    async fn send<V: DeserializeOwned>(
+        &self,
+        subject: String,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<V, ApiError> {
         let lost = |error: &dyn std::fmt::Display| ApiError::OutOfReach(error.to_string());
         let request = Request::new().payload(body).timeout(None);
-        let answer = timeout(PATIENCE, self.0.send_request(subject, request)).await;
+        let answer = timeout(patience, self.0.send_request(subject, request)).await;
         let answer =
-            answer.map_err(|_| ApiError::OutOfReach(format!("nothing was heard for {PATIENCE:?}")))?;
+            answer.map_err(|_| ApiError::OutOfReach(format!("JetStream was silent for {patience:?}")))?;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => ApiError::NoJetStream,
             _ => lost(&error),
@@ -287,6 +292,12 @@ impl Api {
             }),
         }
     }
+}
+
+fn json(what: &impl Serialize) -> Result<Bytes, ApiError> {
+    let json = serde_json::to_vec(what);
+    json.map(Bytes::from)
+        .map_err(|error| ApiError::OutOfReach(error.to_string()))
 }
 
 /// A duration as JetStream writes it.

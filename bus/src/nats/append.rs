@@ -97,7 +97,11 @@ impl Core {
         let request = Request::new().headers(headers).payload(payload).timeout(None);
         let subject = self.subjects.log(partition, epoch);
         // The wait for its turn to be sent counts too.
-        match timeout(PATIENCE, self.client.send_request(subject, request)).await {
+        let answer = timeout(PATIENCE, self.client.send_request(subject, request));
+        let Some(answer) = self.while_connected(answer).await else {
+            return Attempt::Failed(AppendError::Unknown("the connection was lost".to_owned()));
+        };
+        match answer {
             Err(_) => Attempt::Failed(AppendError::Unknown(format!(
                 "nothing was heard for {PATIENCE:?}"
             ))),

@@ -73,6 +73,19 @@ impl Core {
         self.client.connection_state() == Connection::Connected && !self.link.state().closed
     }
 
+    /// Waits for an answer, unless the connection on which it was asked for is lost: it will not come then.
+    pub(super) async fn while_connected<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let mut link = self.link.watch();
+        let asked_on = link.borrow_and_update().connects;
+        let lost = link.wait_for(|state| !state.connected || state.connects != asked_on);
+        tokio::select! {
+            biased;
+            answer = answer => Some(answer),
+            // The sender lives as long as the core does.
+            _ = lost => None,
+        }
+    }
+
     /// Looks at a partition's stream, and keeps what was seen. The epoch is `None` where the stream is no log of ours.
     pub(super) async fn look(&self, partition: Partition) -> Result<(StreamInfo, Option<u32>), ApiError> {
         let info = self.api.stream(&self.subjects.stream(partition)).await?;

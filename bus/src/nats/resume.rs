@@ -13,7 +13,7 @@ use super::feed::Feed;
 use crate::{Position, ReadError};
 
 /// How long a connection, or a server that keeps the stream, is waited for before reading ends.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
 /// The wait between two attempts.
 const BETWEEN: Duration = Duration::from_millis(100);
 

@@ -66,7 +66,8 @@ impl Core {
         }
         let request = Request::new().payload(query.encode()).timeout(None);
         let answer = self.client.send_request(self.subjects.query(), request);
-        let answer = timeout(ANSWER, answer).await;
+        let answer = self.while_connected(timeout(ANSWER, answer)).await;
+        let answer = answer.ok_or_else(|| QueryError("the connection was lost".to_owned()))?;
         let answer = answer.map_err(|_| QueryError(format!("no answer came for {ANSWER:?}")))?;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => QueryError("there is no worker".to_owned()),

@@ -13,6 +13,9 @@ use futures_util::future::join_all;
 use crate::fake::{Fake, Wrong};
 use crate::harness::{Installation, P, append, command, now, server, soon};
 
+/// Of a user that exists nowhere.
+const SEED: &str = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
+
 async fn refused(options: NatsOptions) -> ConnectError {
     soon("an error", Nats::connect(options)).await.unwrap_err()
 }
@@ -247,4 +250,48 @@ async fn what_is_closed_takes_and_gives_nothing_more() {
     assert!(matches!(late, Err(AppendError::Refused(_))), "{late:?}");
     assert_eq!(soon("the end", end.deliveries.recv()).await, None);
     assert_eq!(installation.stream(P).await.cached_info().state.messages, 1);
+}
+
+#[tokio::test]
+async fn credentials_of_every_kind_are_shown_to_the_server() {
+    let Some(_) = server() else { return };
+    let fake = Fake::start(Wrong::LetsNobodyIn).await;
+    let files = tempfile::tempdir().unwrap();
+    let (seed, creds) = (files.path().join("seed"), files.path().join("creds"));
+    std::fs::write(&seed, format!("{SEED}\n")).unwrap();
+    let block =
+        |what: &str, text: &str| format!("-----BEGIN {what}-----\n{text}\n------END {what}------\n\n");
+    let both = block("NATS USER JWT", "a.jwt.signature") + &block("USER NKEY SEED", SEED);
+    std::fs::write(&creds, both).unwrap();
+    let shown = async |credentials| {
+        let error = refused(NatsOptions {
+            credentials,
+            ..at(&fake.address)
+        })
+        .await;
+        assert!(matches!(error, ConnectError::Credentials { .. }), "{error}");
+        assert!(
+            !error.to_string().contains("s3cret") && !error.to_string().contains(SEED),
+            "{error}"
+        );
+        fake.said()
+    };
+    let said = shown(Credentials::UserPassword {
+        user: "ann".to_owned(),
+        password: "s3cret".to_owned(),
+    })
+    .await;
+    assert_eq!((&said["user"], &said["pass"]), (&"ann".into(), &"s3cret".into()));
+    let said = shown(Credentials::Token("s3cret".to_owned())).await;
+    assert_eq!(said["auth_token"], "s3cret");
+    let said = shown(Credentials::NkeySeedFile(seed)).await;
+    assert!(
+        said["nkey"].as_str().unwrap().starts_with('U') && said["sig"].is_string(),
+        "{said}"
+    );
+    let said = shown(Credentials::CredsFile(creds)).await;
+    assert!(
+        said["jwt"] == "a.jwt.signature" && said["sig"].is_string(),
+        "{said}"
+    );
 }
