@@ -96,7 +96,7 @@ impl Nats {
         let core = Arc::new(Core::new(options, subjects, client, link));
         let tasks = Tasks::default();
         tasks.spawn(fill::watch(Arc::clone(&core)));
-        tasks.spawn(fill::make_up_for_lost_signals(Arc::clone(&core)));
+        tasks.spawn(signals::make_up_for_lost(Arc::clone(&core)));
         Ok(Self(Arc::new(Open { core, tasks })))
     }
 

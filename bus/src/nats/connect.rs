@@ -137,8 +137,7 @@ pub(super) async fn connect(options: &NatsOptions, link: &Arc<Link>) -> Result<C
     let servers = parse(options)?;
     let client = how.connect(servers).await;
     let client = client.map_err(|error| explain(options, &error))?;
-    // So that this connection is not taken for another one later on. The sender lives as long as `link`.
-    let _ = link.watch().wait_for(|state| state.connects > 0).await;
+    link.follow(&client);
     let info = client.server_info();
     if version(&info.version).is_none_or(|version| version < OLDEST) {
         return Err(ConnectError::TooOld {

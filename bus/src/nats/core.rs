@@ -68,16 +68,21 @@ impl Core {
         (0..).map(Partition).zip(&self.parts)
     }
 
-    /// Whether something sent now goes out now.
+    /// Which of its connections this process has now, if it has one: what is sent then goes out at once.
+    pub(super) fn connection(&self) -> Option<u64> {
+        let connected = self.client.connection_state() == Connection::Connected;
+        (connected && !self.link.state().closed).then(|| self.link.connects())
+    }
+
     pub(super) fn is_connected(&self) -> bool {
-        self.client.connection_state() == Connection::Connected && !self.link.state().closed
+        self.connection().is_some()
     }
 
     /// Waits for an answer, unless the connection on which it was asked for is lost: it will not come then.
     pub(super) async fn while_connected<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         let mut link = self.link.watch();
-        let asked_on = link.borrow_and_update().connects;
-        let lost = link.wait_for(|state| !state.connected || state.connects != asked_on);
+        let asked = *link.borrow_and_update();
+        let lost = link.wait_for(|state| state.disconnects != asked.disconnects || state.closed);
         tokio::select! {
             biased;
             answer = answer => Some(answer),

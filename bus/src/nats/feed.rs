@@ -51,7 +51,8 @@ pub(super) struct Feed {
 impl Feed {
     /// Begins at a sequence.
     pub(super) async fn open(core: &Core, partition: Partition, start: u64) -> Result<Self, ApiError> {
-        let connection = core.link.state().connects;
+        let lost = || ApiError::OutOfReach("there is no connection to NATS".to_owned());
+        let connection = core.connection().ok_or_else(lost)?;
         let stream = core.subjects.stream(partition);
         let inbox = core.client.new_inbox();
         let subscriber = core.client.subscribe(format!("{inbox}.*")).await;

@@ -1,7 +1,6 @@
 //! How full the log is, and making room where nothing else helps.
 //!
-//! One task looks at the partitions that this process appends to, every few seconds, and tells the owners' gateways of lost
-//! signals. A log is kept for its whole age, for it is the backup from which a restored database catches up. Only a
+//! One task looks at the partitions that this process appends to, every few seconds. A log is kept for its whole age, for it is the backup from which a restored database catches up. Only a
 //! partition that is nearly full is trimmed: what lies below the checkpoint and is older than an hour.
 
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use confab_chat::Partition;
-use confab_proto::message::Announcement;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::api::{ApiError, StreamState};
@@ -32,6 +30,7 @@ pub(super) async fn watch(core: Arc<Core>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        core.link.check();
         for (partition, part) in core.partitions() {
             if !core.is_connected() || !part.appended.swap(false, Ordering::Relaxed) {
                 continue;
@@ -42,26 +41,6 @@ pub(super) async fn watch(core: Arc<Core>) {
                 break;
             }
         }
-    }
-}
-
-/// Has gateways attach the sessions of this process's partitions again whenever signals may have been lost, for ever.
-pub(super) async fn make_up_for_lost_signals(core: Arc<Core>) {
-    let mut link = core.link.watch();
-    let mut seen = link.borrow_and_update().losses;
-    while link.changed().await.is_ok() {
-        let losses = link.borrow_and_update().losses;
-        if losses == seen {
-            continue;
-        }
-        seen = losses;
-        for (partition, part) in core.partitions() {
-            if part.readers.load(Ordering::Relaxed) > 0 {
-                core.announce(&Announcement::Began { partition }).await;
-            }
-        }
-        // A queue that is full loses many at once; one repair does for all of them.
-        tokio::time::sleep(LOOK).await;
     }
 }
 

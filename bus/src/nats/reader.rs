@@ -21,12 +21,15 @@ use tokio::time::{Sleep, sleep};
 
 use super::core::Core;
 use super::feed::{Feed, SILENCE};
-use super::link;
+use super::link::State;
 use super::metrics;
 use super::resume::{Known, resume};
 use super::signals::Signals;
 use super::subjects::Stamp;
 use crate::{Input, PartitionReader, Position, ReadError};
+
+/// So many feeds in a row must leave an entry out before it is believed to be missing, though the stream says it is there.
+const GAPS: u32 = 3;
 
 /// Reads a partition of the log on NATS. There may be several of one partition, anywhere: each reads all of it.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ struct LogReader {
     core: Arc<Core>,
     place: Place,
     source: Source,
-    link: watch::Receiver<link::State>,
+    link: watch::Receiver<State>,
     quiet: Pin<Box<Sleep>>,
     _counted: Counted,
 }
@@ -130,8 +133,10 @@ struct Place {
     known: Known,
     /// What every entry of this log is published to.
     subject: String,
-    /// The feed began anew, and has not given the next entry yet.
-    in_doubt: bool,
+    /// How many feeds have failed since the last entry.
+    failed: u32,
+    /// How many of them left the next entry out. One alone may have lost it on the way.
+    gaps: u32,
     /// What is wrong with the feed, to be dealt with before it is read on.
     trouble: Option<Trouble>,
 }
@@ -160,7 +165,8 @@ impl LogReader {
         let place = Place {
             subject: core.subjects.log(partition, known.epoch),
             known,
-            in_doubt: false,
+            failed: 0,
+            gaps: 0,
             trouble: None,
         };
         let reader = Self {
@@ -222,8 +228,8 @@ impl LogReader {
                     self.source = opened.map_or_else(Source::Ended, Source::Open);
                 }
                 Source::Open(feed) => {
-                    let state = *self.link.borrow_and_update();
-                    if state.closed || !state.connected || state.connects != feed.connection {
+                    self.link.mark_unchanged();
+                    if self.core.connection() != Some(feed.connection) {
                         self.reopen("the connection was lost");
                     } else if let Err(why) = feed.ask(&self.core).await {
                         self.reopen(why);
@@ -243,9 +249,11 @@ impl LogReader {
             why,
             "reading is taken up again"
         );
-        self.place.in_doubt = true;
+        // After one that has given nothing the next has no reason to do better at once.
+        let at_once = self.place.failed == 0;
+        self.place.failed += 1;
         self.place.trouble = None;
-        let opening = resume(Arc::clone(&self.core), self.place.known.clone());
+        let opening = resume(Arc::clone(&self.core), self.place.known.clone(), at_once);
         self.source = Source::Opening(Box::pin(opening));
     }
 }
@@ -293,10 +301,11 @@ impl Place {
             return Err(Trouble::Hole(format!("one of {}", message.subject)));
         }
         if stamp.seq > self.known.next {
-            return Err(if self.in_doubt {
-                Trouble::Hole(format!("entry {}", stamp.seq))
-            } else {
+            self.gaps += 1;
+            return Err(if self.gaps < GAPS {
                 Trouble::Feed("it has a gap")
+            } else {
+                Trouble::Hole(format!("entry {}", stamp.seq))
             });
         }
         let entry = LogEntry::decode(&message.payload).map_err(|error| {
@@ -306,7 +315,7 @@ impl Place {
         if stamp.seq < self.known.next {
             return self.known.check_again(stamp.seq, &entry.id).map(|()| None);
         }
-        self.in_doubt = false;
+        (self.failed, self.gaps) = (0, 0);
         self.known.next += 1;
         self.known.last = Some(entry.id.clone());
         Ok(Some(Logged {

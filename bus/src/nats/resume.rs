@@ -127,8 +127,11 @@ impl Known {
 }
 
 /// Begins a feed at a place once that can be reached, within reason.
-pub(super) async fn resume(core: Arc<Core>, known: Known) -> Result<Feed, ReadError> {
+pub(super) async fn resume(core: Arc<Core>, known: Known, at_once: bool) -> Result<Feed, ReadError> {
     let deadline = Instant::now() + PATIENCE;
+    if !at_once {
+        sleep(BETWEEN).await;
+    }
     loop {
         let error = match timeout_at(deadline, known.feed(&core)).await {
             Ok(Ok(feed)) => return Ok(feed),

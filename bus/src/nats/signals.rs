@@ -1,8 +1,12 @@
-//! The signals of a partition, as its reader takes them.
+//! The signals of a partition, as its reader takes them; and making up for those that never came.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
 use confab_chat::Partition;
-use confab_proto::message::Signal;
+use confab_proto::message::{Announcement, Signal};
 use confab_proto::wire::Wire;
 use futures_util::{FutureExt, StreamExt};
 
@@ -10,6 +14,8 @@ use super::core::Core;
 use super::metrics;
 use crate::ReadError;
 
+/// At most so often are sessions attached again.
+const BETWEEN_REPAIRS: Duration = Duration::from_secs(2);
 /// Most signals taken at once.
 const AT_ONCE: usize = 1024;
 
@@ -53,6 +59,26 @@ impl Signals {
             };
             signals.extend(decode(&message));
         }
+    }
+}
+
+/// Has gateways attach the sessions of this process's partitions again whenever signals may have been lost, for ever.
+pub(super) async fn make_up_for_lost(core: Arc<Core>) {
+    let mut link = core.link.watch();
+    let mut seen = link.borrow_and_update().losses;
+    while link.changed().await.is_ok() {
+        let losses = link.borrow_and_update().losses;
+        if losses == seen {
+            continue;
+        }
+        seen = losses;
+        for (partition, part) in core.partitions() {
+            if part.readers.load(Ordering::Relaxed) > 0 {
+                core.announce(&Announcement::Began { partition }).await;
+            }
+        }
+        // A queue that is full loses many at once; one repair does for all of them.
+        tokio::time::sleep(BETWEEN_REPAIRS).await;
     }
 }
 

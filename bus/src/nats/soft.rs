@@ -10,6 +10,7 @@ use bytes::Bytes;
 use confab_chat::{GatewayId, Partition};
 use confab_proto::message::{Announcement, Answer, Query, Signal, ToGateway};
 use confab_proto::wire::Wire;
+use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::core::Core;
@@ -22,7 +23,7 @@ pub(super) const NO_ANSWER: &str = "Confab-No-Answer";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long the server may take to say that it has taken everything.
+/// How long a message of this process to itself may take, before it is sent again.
 const ECHO: Duration = Duration::from_secs(2);
 
 impl Core {
@@ -83,16 +84,18 @@ impl Core {
         })
     }
 
-    /// Waits until the server has taken everything that was sent before, subscriptions too.
+    /// Waits until the server has taken everything that was sent before, subscriptions too: a message to this process itself
+    /// comes back only then.
     pub(super) async fn settled(&self) {
-        while !self.link.state().closed {
-            let request = Request::new().timeout(Some(ECHO));
-            let echo = self.client.send_request(self.subjects.echo(), request).await;
-            match echo.map_err(|error| error.kind()) {
-                Ok(_) | Err(RequestErrorKind::NoResponders) => return,
-                Err(RequestErrorKind::TimedOut) => tracing::warn!("NATS does not answer yet"),
-                // The client is gone: nothing will be settled any more.
-                Err(_) => return,
+        let inbox = self.client.new_inbox();
+        // Either fails only once the client is closed: nothing will be settled any more.
+        let Ok(mut echoes) = self.client.subscribe(inbox.clone()).await else {
+            return;
+        };
+        while self.client.publish(inbox.clone(), Bytes::new()).await.is_ok() {
+            match timeout(ECHO, echoes.next()).await {
+                Ok(_) => return,
+                Err(_) => tracing::warn!("NATS does not answer yet"),
             }
         }
     }

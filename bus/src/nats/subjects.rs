@@ -1,8 +1,8 @@
 //! Every subject, stream name and token that is spelled towards NATS, and nothing else that could be misspelled.
 //!
-//! Below the prefix stand `log.<partition>.<epoch>` (JetStream), `signal.<partition>`, `deliver.<gateway>.<user>`, `query`,
-//! `announce` (core NATS), and `echo`, to which nobody ever listens. The epoch of a log stands in its subject, so that
-//! an append meant for another log than the one that is there finds nobody.
+//! Below the prefix stand `log.<partition>.<epoch>` (JetStream), `signal.<partition>`, `deliver.<gateway>.<user>`, `query` and
+//! `announce` (core NATS). The epoch of a log stands in its subject, so that an append meant for another log than the
+//! one that is there finds nobody.
 
 use std::fmt::Write as _;
 
@@ -81,12 +81,6 @@ impl Subjects {
     /// What is said to everybody.
     pub(super) fn announce(&self) -> String {
         format!("{}.announce", self.prefix)
-    }
-
-    /// Nobody listens here: the server itself answers at once that nobody does, and thereby that it has taken all that this
-    /// connection had sent before.
-    pub(super) fn echo(&self) -> String {
-        format!("{}.echo", self.prefix)
     }
 }
 

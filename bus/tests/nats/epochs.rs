@@ -3,7 +3,7 @@
 use confab_bus::{Bus, PartitionReader, Position, ReadError};
 use confab_chat::Partition;
 
-use crate::harness::{Installation, P, append, append_all, ids, read};
+use crate::harness::{Installation, P, append, append_all, command, ids, read, soon};
 
 #[tokio::test]
 async fn a_new_epoch_begins_an_empty_log_and_only_once() {
@@ -44,7 +44,7 @@ async fn a_process_that_knows_only_the_old_epoch_finds_the_new_one() {
     bus.raise_epoch(P, 7).await.unwrap();
     assert_eq!(append(&other, "2").await, Position { epoch: 7, seq: 1 });
     installation.delete_stream(P).await;
-    assert!(other.append(P, crate::harness::command("3", 1)).await.is_err());
+    assert!(other.append(P, command("3", 1)).await.is_err());
     // Raising works from nothing too, as after a loss.
     bus.raise_epoch(P, 8).await.unwrap();
     assert_eq!(append(&other, "3").await, Position { epoch: 8, seq: 1 });
@@ -104,4 +104,30 @@ async fn entries_of_a_deleted_log_never_come_back_in_the_next_one() {
         bus.raise_epoch(P, epoch).await.unwrap();
         assert_eq!(append(&bus, &epoch.to_string()).await, Position { epoch, seq: 1 });
     }
+}
+
+#[tokio::test]
+async fn somebody_who_listens_to_everything_hides_nothing() {
+    let Some(installation) = Installation::new() else {
+        return;
+    };
+    let client = async_nats::connect(&installation.server).await.unwrap();
+    let _everything = client
+        .subscribe(format!("{}.>", installation.prefix))
+        .await
+        .unwrap();
+    client.flush().await.unwrap();
+    let (bus, other) = (installation.connect().await, installation.connect().await);
+    soon("joining", bus.join_as_worker()).await;
+    append(&other, "1").await;
+    bus.raise_epoch(P, 2).await.unwrap();
+    // Nobody says that there is no such log any more, so it is found after a while in vain.
+    let found = soon("the new log", async {
+        loop {
+            if let Ok(at) = other.append(P, command("2", 1)).await {
+                break at;
+            }
+        }
+    });
+    assert_eq!(found.await, Position { epoch: 2, seq: 1 });
 }

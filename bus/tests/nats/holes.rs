@@ -138,3 +138,29 @@ async fn the_largest_entries_are_read_in_order_however_few_fit_at_once() {
     let mut reader = bus.open(P, Position::default()).await.unwrap();
     assert_eq!(ids(&read(&mut reader, 30).await), numbers(1..=30));
 }
+
+#[tokio::test]
+async fn a_single_entry_that_is_missing_is_a_hole() {
+    let Some(installation) = Installation::new() else {
+        return;
+    };
+    // One of ours would not let it be deleted.
+    let careless = async_nats::jetstream::stream::Config {
+        name: format!("{}-log-0", installation.prefix),
+        subjects: vec![format!("{}.log.0.1", installation.prefix)],
+        ..Default::default()
+    };
+    let jetstream = installation.jetstream().await;
+    jetstream.create_stream(careless).await.unwrap();
+    let bus = Nats::connect_unchecked(installation.options()).await.unwrap();
+    append_all(&bus, 1..=9).await;
+    let stream = installation.stream(P).await;
+    stream.delete_message(5).await.unwrap();
+    let mut reader = bus.open(P, Position::default()).await.unwrap();
+    let (entries, error) = read_to_end(&mut reader).await;
+    assert_eq!(ids(&entries), numbers(1..=4));
+    assert!(is_hole_at(&error, 5), "{error}");
+    let mut reader = bus.open(P, Position { epoch: 1, seq: 4 }).await.unwrap();
+    let (entries, error) = read_to_end(&mut reader).await;
+    assert!(entries.is_empty() && is_hole_at(&error, 5), "{entries:?} {error}");
+}
