@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod faulty;
 pub mod journal;
 pub mod local;
+pub mod nats;
 
 use std::future::Future;
 
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use faulty::Faulty;
 pub use local::{Local, LocalOptions};
+pub use nats::Nats;
 
 /// A position in a partition of the log. An epoch begins when a lost log was replaced by hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

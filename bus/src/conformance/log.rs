@@ -129,10 +129,17 @@ pub async fn giving_up_a_wait_loses_nothing<B: Bus>(subject: Subject<B>) {
             // Was it given up, or read already?
             entries.extend(read_or_append(&bus, &mut reader, &id, entries.len()).await);
         }
-        tokio::select! {
+        let given_up = tokio::select! {
             biased;
-            next = reader.signals() => signals.extend(next),
-            () = bus.signal(P, signal) => {}
+            next = reader.signals() => {
+                signals.extend(next);
+                true
+            }
+            () = bus.signal(P, signal.clone()) => false,
+        };
+        if given_up {
+            // An earlier one came late: this one was not sent.
+            bus.signal(P, signal).await;
         }
         tokio::select! {
             biased;
