@@ -24,6 +24,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod faulty;
 mod horizon;
+pub mod scylla;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use faulty::Faulty;
 pub use horizon::{Horizon, NoLog};
+pub use scylla::{Scylla, ScyllaOptions};
 
 /// The key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +83,8 @@ pub enum StatePart {
 pub struct Write {
     /// Which row.
     pub key: Key,
-    /// The writing actor's counter.
+    /// The writing actor's counter, below 2^50: a database refuses times that are more than three days ahead of its
+    /// clock, and takes the counter for microseconds since 1970.
     pub timestamp: u64,
     /// The row's bytes.
     pub value: Bytes,

@@ -1,0 +1,102 @@
+//! The CQL form: ScyllaDB, or Apache Cassandra 5.
+//!
+//! **A row** is one cell beside its key, written by one statement with the row's timestamp as the cell's write time, and
+//! read back with it. Of two writes of a cell the database keeps the one with the later time, and at equal times the
+//! larger bytes: the contract of [`Store`] is CQL's own. Nothing is deleted, there are no lightweight transactions, no counters,
+//! no collections, no nulls. [`tables`] has the keys, [`schema`] the tables and how they are changed.
+//!
+//! **A state** is one partition. It is written as one batch, which is one mutation, and read whole by one statement that is
+//! not paged: a replica shows all of a mutation or nothing, and what a coordinator puts together of two replicas is, cell by
+//! cell, the later of two whole states. A part is never read alone ([`read`] says why).
+//!
+//! **Quorums.** Reads and writes are done by a quorum of one datacenter, so that every reader sees what was acknowledged.
+//! A request that fails, or is not answered in time, is [`StoreError::Unavailable`]: nothing is repeated here
+//! ([`connect`]). The driver mends connections by itself; nothing has to be opened again when the database comes back.
+//!
+//! The server's clock has no part in any of it, but for the end of a row's life.
+
+mod buckets;
+mod connect;
+mod error;
+mod inspect;
+mod options;
+mod read;
+pub mod schema;
+mod statements;
+mod tables;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use confab_chat::ActorKey;
+use scylla::client::session::Session;
+
+use crate::embedded::Clock;
+use crate::{Key, Range, Record, Store, StoreError, Take, Write};
+
+use statements::Statements;
+
+pub use error::ConnectError;
+pub use inspect::{Inspection, NodeState, Product};
+pub use options::{CqlTls, ScyllaOptions};
+
+/// The CQL store. Clones are the same store; its connections are closed with the last one.
+#[derive(Clone)]
+pub struct Scylla(Arc<Open>);
+
+/// What an open store consists of.
+struct Open {
+    session: Session,
+    statements: Statements,
+    keyspace: String,
+    clock: Clock,
+}
+
+impl Scylla {
+    /// Connects to a database that has our tables, in the version that this program knows.
+    ///
+    /// # Errors
+    /// Nobody answers, we are not let in, or the tables are missing or of another version.
+    pub async fn connect(options: ScyllaOptions) -> Result<Self, ConnectError> {
+        let session = connect::session(&options, connect::REQUEST).await?;
+        let ready = connect::within(&options.nodes, async {
+            schema::require(&session, &options.keyspace).await?;
+            Statements::prepare(&session, &options.keyspace).await
+        });
+        let statements = ready.await??;
+        let (keyspace, clock) = (options.keyspace, options.clock);
+        Ok(Self(Arc::new(Open {
+            session,
+            statements,
+            keyspace,
+            clock,
+        })))
+    }
+}
+
+impl Store for Scylla {
+    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+        self.0.write(&rows).await
+    }
+
+    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+        self.0.write_state(&actor, &parts).await
+    }
+
+    async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {
+        self.0.get(key).await
+    }
+
+    async fn scan(&self, range: Range, take: Take) -> Result<Vec<Record>, StoreError> {
+        self.0.scan(&range, take).await
+    }
+}
+
+impl fmt::Debug for Scylla {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scylla")
+            .field("keyspace", &self.0.keyspace)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! The CQL form against a real database.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod conformance;
+mod harness;
