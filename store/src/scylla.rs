@@ -16,6 +16,7 @@
 //! The server's clock has no part in any of it, but for the end of a row's life.
 
 mod buckets;
+mod cells;
 mod connect;
 mod error;
 mod inspect;

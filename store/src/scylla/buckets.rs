@@ -5,8 +5,9 @@ use confab_chat::row::MarkKind;
 use confab_chat::{ChatKey, UserId};
 
 use super::Open;
+use super::cells::{Cell, kind_text, number};
 use super::statements::{RunStatements, Statements};
-use super::tables::{BUCKET_EVENTS, Cell, kind_text, number};
+use super::tables::BUCKET_EVENTS;
 use crate::{Record, StoreError};
 
 /// A range over more buckets than this is taken for one whose end is open. [`Range`](crate::Range) says what callers may expect.

@@ -11,8 +11,9 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::Open;
 use super::buckets::Rows;
+use super::cells::{Cell, actor_cell, cells, kind_of, part_of};
 use super::error::{corrupt, unavailable};
-use super::tables::{Cell, Table, actor_cell, cells, kind_of, part_of};
+use super::tables::Table;
 use crate::{Key, Range, Record, StoreError, Take};
 
 impl Open {

@@ -5,8 +5,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 
 use super::Open;
+use super::cells::{Cell, cells, number, part_bytes};
 use super::error::unavailable;
-use super::tables::{Cell, Table, cells, number};
+use super::tables::Table;
 use crate::{Key, StoreError, Write};
 
 /// Rows of one call that are on their way at once.
@@ -110,7 +111,7 @@ fn check_state(actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
         if of != actor {
             return Err(foreign(actor, &part.key));
         }
-        bytes += super::tables::part_bytes(name) + part.value.len() + PART_BYTES;
+        bytes += part_bytes(name) + part.value.len() + PART_BYTES;
     }
     if bytes > STATE_BYTES || parts.len() > STATE_PARTS {
         return Err(StoreError::Corrupt(format!(
