@@ -59,7 +59,8 @@ pub(super) async fn session(options: &ScyllaOptions, request: Duration) -> Resul
 /// Bounds what has to be done before a session is of use.
 pub(super) async fn within<T>(nodes: &[String], work: impl Future<Output = T>) -> Result<T, ConnectError> {
     let late = |_| ConnectError::unreachable(nodes, format!("not ready after {} s", SESSION.as_secs()));
-    tokio::time::timeout(SESSION, work).await.map_err(late)
+    // Much is going on in it: it is not to be a part of every caller.
+    tokio::time::timeout(SESSION, Box::pin(work)).await.map_err(late)
 }
 
 fn profile(options: &ScyllaOptions, request: Duration) -> ExecutionProfile {

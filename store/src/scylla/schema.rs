@@ -169,7 +169,7 @@ pub(super) async fn require(session: &Session, keyspace: &str) -> Result<(), Con
         return Err(ConnectError::NoKeyspace(keyspace.to_owned()));
     }
     match version(session, keyspace).await? {
-        None | Some(0) => Err(ConnectError::NoSchema(keyspace.to_owned())),
+        None => Err(ConnectError::NoSchema(keyspace.to_owned())),
         Some(found) if found < VERSION => Err(ConnectError::OlderSchema {
             keyspace: keyspace.to_owned(),
             found,

@@ -74,7 +74,7 @@ pub(crate) async fn with_options(test: impl AsyncFnOnce(ScyllaOptions)) {
     };
     let options = options(&address);
     let keyspace = options.keyspace.clone();
-    let outcome = AssertUnwindSafe(test(options)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(test(options))).catch_unwind().await;
     let drop = format!("DROP KEYSPACE IF EXISTS {keyspace}");
     session(&address).await.query_unpaged(drop, ()).await.unwrap();
     if let Err(panic) = outcome {

@@ -4,3 +4,7 @@
 
 mod conformance;
 mod harness;
+mod outage;
+mod refusals;
+mod rows;
+mod schema;
