@@ -11,7 +11,7 @@
 //!
 //! **Quorums.** Reads and writes are done by a quorum of one datacenter, so that every reader sees what was acknowledged.
 //! A request that fails, or is not answered in time, is [`StoreError::Unavailable`]: nothing is repeated here
-//! ([`connect`]). The driver mends connections by itself; nothing has to be opened again when the database comes back.
+//! ([`connect`]). When the database comes back, so does the store, by itself ([`link`]).
 //!
 //! The server's clock has no part in any of it, but for the end of a row's life.
 
@@ -20,8 +20,10 @@ mod cells;
 mod connect;
 mod error;
 mod inspect;
+mod link;
 mod options;
 mod read;
+mod requests;
 pub mod schema;
 mod statements;
 mod tables;
@@ -31,11 +33,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use confab_chat::ActorKey;
-use scylla::client::session::Session;
 
-use crate::embedded::Clock;
 use crate::{Key, Range, Record, Store, StoreError, Take, Write};
 
+use link::Link;
+use requests::Meters;
 use statements::Statements;
 
 pub use error::ConnectError;
@@ -48,10 +50,9 @@ pub struct Scylla(Arc<Open>);
 
 /// What an open store consists of.
 struct Open {
-    session: Session,
+    link: Link,
     statements: Statements,
-    keyspace: String,
-    clock: Clock,
+    meters: Meters,
 }
 
 impl Scylla {
@@ -60,18 +61,17 @@ impl Scylla {
     /// # Errors
     /// Nobody answers, we are not let in, or the tables are missing or of another version.
     pub async fn connect(options: ScyllaOptions) -> Result<Self, ConnectError> {
-        let session = connect::session(&options, connect::REQUEST).await?;
+        let link = Link::open(options).await?;
+        let (session, options) = (link.session(), link.options());
         let ready = connect::within(&options.nodes, async {
             schema::require(&session, &options.keyspace).await?;
             Statements::prepare(&session, &options.keyspace).await
         });
         let statements = ready.await??;
-        let (keyspace, clock) = (options.keyspace, options.clock);
         Ok(Self(Arc::new(Open {
-            session,
+            link,
             statements,
-            keyspace,
-            clock,
+            meters: Meters::new(),
         })))
     }
 }
@@ -96,8 +96,6 @@ impl Store for Scylla {
 
 impl fmt::Debug for Scylla {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scylla")
-            .field("keyspace", &self.0.keyspace)
-            .finish_non_exhaustive()
+        f.debug_tuple("Scylla").field(&self.0.link).finish()
     }
 }

@@ -4,6 +4,9 @@
 //! it, with the same bytes and timestamps, and it alone knows for how long. (The driver itself goes on to the next node
 //! only while it has not sent anything yet.)
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +89,7 @@ fn check_datacenter(session: &Session, options: &ScyllaOptions) -> Result<(), Co
         .get_nodes_info()
         .iter()
         .filter_map(|node| node.datacenter.clone());
-    let known: std::collections::BTreeSet<String> = known.collect();
+    let known: BTreeSet<String> = known.collect();
     let names = known.iter().cloned().collect::<Vec<_>>().join(", ");
     match &options.datacenter {
         Some(preferred) if !known.contains(preferred) => Err(ConnectError::Datacenter(format!(
@@ -100,23 +103,18 @@ fn check_datacenter(session: &Session, options: &ScyllaOptions) -> Result<(), Co
 }
 
 fn client_config(tls: &CqlTls) -> Result<ClientConfig, ConnectError> {
-    let failed = |error: &dyn std::fmt::Display| ConnectError::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
+        .map_err(|error| ConnectError::Tls(error.to_string()))?
         .with_root_certificates(roots(tls)?);
     match (&tls.cert, &tls.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
-            let named = |path: &std::path::Path, error: &dyn std::fmt::Display| {
-                ConnectError::Tls(format!("{}: {error}", path.display()))
-            };
-            let chain = certificates(cert)?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
             builder
-                .with_client_auth_cert(chain, private)
-                .map_err(|error| named(cert, &error))
+                .with_client_auth_cert(certificates(cert)?, private)
+                .map_err(|error| unusable(cert, &error))
         }
         _ => Err(ConnectError::Options(
             "a certificate and its private key belong together".to_owned(),
@@ -130,22 +128,24 @@ fn roots(tls: &CqlTls) -> Result<RootCertStore, ConnectError> {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(ca) => {
             for certificate in certificates(ca)? {
-                let added = roots.add(certificate);
-                added.map_err(|error| ConnectError::Tls(format!("{}: {error}", ca.display())))?;
+                roots.add(certificate).map_err(|error| unusable(ca, &error))?;
             }
         }
     }
     Ok(roots)
 }
 
-fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
-    let failed = |error: &dyn std::fmt::Display| ConnectError::Tls(format!("{}: {error}", path.display()));
-    let found = CertificateDer::pem_file_iter(path)
-        .map_err(|error| failed(&error))?
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, &error))?;
+    let found = found
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| unusable(path, &error))?;
     if found.is_empty() {
-        return Err(failed(&"there is no certificate in it"));
+        return Err(unusable(path, &"there is no certificate in it"));
     }
     Ok(found)
+}
+
+fn unusable(path: &Path, why: &dyn Display) -> ConnectError {
+    ConnectError::Tls(format!("{}: {why}", path.display()))
 }

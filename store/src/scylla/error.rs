@@ -127,12 +127,6 @@ fn is_tls(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-/// A request that was not done, or of which that is not known. All that a server may say comes out here: none of it is
-/// about our data, and most of it passes or is mended by an operator.
-pub(super) fn unavailable(error: &ExecutionError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
 /// A row that cannot be read.
 pub(super) fn corrupt(error: &dyn Error) -> StoreError {
     StoreError::Corrupt(error.to_string())

@@ -8,7 +8,8 @@ use scylla::client::session::Session;
 use scylla::value::CqlTimestamp;
 
 use super::schema;
-use super::{ConnectError, Scylla};
+use super::{ConnectError, Scylla, ScyllaOptions};
+use crate::embedded::Clock;
 
 /// Which settings matter to us, on either product.
 ///
@@ -80,9 +81,10 @@ impl Scylla {
     /// # Errors
     /// It does not answer, or refuses.
     pub async fn inspect(&self) -> Result<Inspection, ConnectError> {
-        let (session, keyspace) = (&self.0.session, &self.0.keyspace);
+        let session = &*self.0.link.session();
+        let ScyllaOptions { keyspace, clock, .. } = self.0.link.options();
         let (product, release, cluster) = product(session).await?;
-        let (clock_skew_ms, clock_error_ms) = self.clock_skew().await?;
+        let (clock_skew_ms, clock_error_ms) = clock_skew(session, clock).await?;
         Ok(Inspection {
             product,
             release,
@@ -96,17 +98,17 @@ impl Scylla {
             clock_error_ms,
         })
     }
+}
 
-    /// Takes the server's clock to be read in the middle between question and answer.
-    async fn clock_skew(&self) -> Result<(i64, i64), ConnectError> {
-        let (asked, before) = (Instant::now(), (self.0.clock)());
-        let select = "SELECT toTimestamp(now()) FROM system.local WHERE key = 'local'";
-        let found: Vec<(CqlTimestamp,)> = schema::rows(&self.0.session, select, ()).await?;
-        let took = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let server = found.first().map_or(0, |(now,)| now.0);
-        let ours = i64::try_from(before).unwrap_or(i64::MAX).saturating_add(took / 2);
-        Ok((server.saturating_sub(ours), took / 2 + 1))
-    }
+/// Takes the server's clock to be read in the middle between question and answer.
+async fn clock_skew(session: &Session, clock: &Clock) -> Result<(i64, i64), ConnectError> {
+    let (asked, before) = (Instant::now(), clock());
+    let select = "SELECT toTimestamp(now()) FROM system.local WHERE key = 'local'";
+    let found: Vec<(CqlTimestamp,)> = schema::rows(session, select, ()).await?;
+    let took = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let server = found.first().map_or(0, |(now,)| now.0);
+    let ours = i64::try_from(before).unwrap_or(i64::MAX).saturating_add(took / 2);
+    Ok((server.saturating_sub(ours), took / 2 + 1))
 }
 
 async fn product(session: &Session) -> Result<(Product, String, String), ConnectError> {

@@ -12,7 +12,8 @@ use scylla::statement::prepared::PreparedStatement;
 use super::Open;
 use super::buckets::Rows;
 use super::cells::{Cell, actor_cell, cells, kind_of, part_of};
-use super::error::{corrupt, unavailable};
+use super::error::corrupt;
+use super::requests::Request;
 use super::tables::Table;
 use crate::{Key, Range, Record, StoreError, Take};
 
@@ -28,8 +29,9 @@ impl Open {
             return Ok(None);
         };
         let select = &self.statements.row(Table::of(&key)).select;
-        let found = self.session.execute_unpaged(select, values).await;
-        let found = found.map_err(|error| unavailable(&error))?;
+        let session = self.link.session();
+        let read = session.execute_unpaged(select, values);
+        let found = self.done(Request::Get, &session, read).await?;
         let found = found.into_rows_result().map_err(|error| corrupt(&error))?;
         let row = found.maybe_first_row::<(Bytes, i64)>();
         let row = row.map_err(|error| corrupt(&error))?;
@@ -73,7 +75,7 @@ impl Open {
         let key = |chat: &str| Some(Key::Membership(user.clone(), ChatKey::parse(chat).ok()?));
         let mut records = Vec::new();
         let statement = &self.statements.memberships;
-        self.pages(statement, vec![Cell::Text(user.as_str())], |page| {
+        self.pages(statement, &[Cell::Text(user.as_str())], |page| {
             each(page, &mut records, |(chat, value, written): (&str, _, _)| {
                 (key(chat), value, written)
             })
@@ -86,7 +88,7 @@ impl Open {
         let key = |device: &str| Some(Key::Cursor(user.clone(), DeviceId::parse(device).ok()?));
         let mut records = Vec::new();
         let statement = &self.statements.cursors;
-        self.pages(statement, vec![Cell::Text(user.as_str())], |page| {
+        self.pages(statement, &[Cell::Text(user.as_str())], |page| {
             each(page, &mut records, |(device, value, written): (&str, _, _)| {
                 (key(device), value, written)
             })
@@ -97,11 +99,9 @@ impl Open {
 
     /// All parts of a state, of one moment.
     async fn state(&self, actor: &ActorKey) -> Result<Vec<Record>, StoreError> {
-        let found = self
-            .session
-            .execute_unpaged(&self.statements.state, vec![actor_cell(actor)])
-            .await;
-        let found = found.map_err(|error| unavailable(&error))?;
+        let session = self.link.session();
+        let read = session.execute_unpaged(&self.statements.state, vec![actor_cell(actor)]);
+        let found = self.done(Request::Scan, &session, read).await?;
         let found = found.into_rows_result().map_err(|error| corrupt(&error))?;
         let mut records = Vec::with_capacity(found.rows_num());
         each(
@@ -131,7 +131,7 @@ impl Open {
             &statements.ascending
         };
         cells.push(Cell::Small(i32::try_from(limit).unwrap_or(i32::MAX)));
-        self.pages(statement, cells, |page| match rows {
+        self.pages(statement, &cells, |page| match rows {
             Rows::Messages(chat) => each(page, records, |(id, value, written): (i64, _, _)| {
                 (id_of(id).map(|id| Key::Message(chat.clone(), id)), value, written)
             }),
@@ -153,16 +153,14 @@ impl Open {
     async fn pages(
         &self,
         statement: &PreparedStatement,
-        cells: Vec<Cell<'_>>,
+        cells: &[Cell<'_>],
         mut take: impl FnMut(&QueryRowsResult) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let session = self.link.session();
         let mut state = PagingState::start();
         loop {
-            let page = self
-                .session
-                .execute_single_page(statement, cells.as_slice(), state)
-                .await;
-            let (page, next) = page.map_err(|error| unavailable(&error))?;
+            let read = session.execute_single_page(statement, cells, state);
+            let (page, next) = self.done(Request::Scan, &session, read).await?;
             take(&page.into_rows_result().map_err(|error| corrupt(&error))?)?;
             match next.into_paging_control_flow() {
                 ControlFlow::Break(()) => return Ok(()),

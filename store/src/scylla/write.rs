@@ -6,7 +6,7 @@ use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 
 use super::Open;
 use super::cells::{Cell, cells, number, part_bytes};
-use super::error::unavailable;
+use super::requests::Request;
 use super::tables::Table;
 use crate::{Key, StoreError, Write};
 
@@ -58,8 +58,9 @@ impl Open {
             cells.push(Cell::Small(seconds));
         }
         let insert = &self.statements.row(table).insert;
-        let done = self.session.execute_unpaged(insert, cells).await;
-        done.map(|_| ()).map_err(|error| unavailable(&error))
+        let session = self.link.session();
+        let write = session.execute_unpaged(insert, cells);
+        self.done(Request::Write, &session, write).await.map(|_| ())
     }
 
     /// For how many seconds a row has to live, 0 for ever; none where it has expired.
@@ -67,7 +68,10 @@ impl Open {
         let Some(expires) = expires else {
             return Some(0);
         };
-        let left = expires.0.checked_sub((self.clock)()).filter(|left| *left > 0)?;
+        let left = expires.0.saturating_sub((self.link.options().clock)());
+        if left == 0 {
+            return None;
+        }
         // The database counts whole seconds, from the beginning of the present one: a row is never gone too early.
         let seconds = left.div_ceil(1000) + 1;
         if seconds > LONGEST_LIFE_SECONDS {
@@ -88,8 +92,10 @@ impl Open {
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
         batch.set_is_idempotent(true);
         let values = parts.iter().map(written).collect::<Result<Vec<_>, _>>()?;
-        let done = self.session.batch(&batch, values).await;
-        done.map(|_| ()).map_err(|error| unavailable(&error))
+        let session = self.link.session();
+        let write = session.batch(&batch, values);
+        let written = self.done(Request::WriteState, &session, write).await;
+        written.map(|_| ())
     }
 }
 
@@ -105,13 +111,13 @@ fn written(row: &Write) -> Result<Vec<Cell<'_>>, StoreError> {
 fn check_state(actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
     let mut bytes = 0;
     for part in parts {
-        let Key::State(of, name) = &part.key else {
-            return Err(foreign(actor, &part.key));
+        bytes += match &part.key {
+            Key::State(of, name) if of == actor => part_bytes(name) + part.value.len() + PART_BYTES,
+            key => {
+                let why = format!("{key:?} is no part of the state of {actor}");
+                return Err(StoreError::Corrupt(why));
+            }
         };
-        if of != actor {
-            return Err(foreign(actor, &part.key));
-        }
-        bytes += part_bytes(name) + part.value.len() + PART_BYTES;
     }
     if bytes > STATE_BYTES || parts.len() > STATE_PARTS {
         return Err(StoreError::Corrupt(format!(
@@ -120,8 +126,4 @@ fn check_state(actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
         )));
     }
     Ok(())
-}
-
-fn foreign(actor: &ActorKey, key: &Key) -> StoreError {
-    StoreError::Corrupt(format!("{key:?} is no part of the state of {actor}"))
 }

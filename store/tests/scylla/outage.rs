@@ -14,8 +14,8 @@ use crate::harness::with_store;
 
 /// Longest wait for an answer, with some air.
 const ANSWER: Duration = Duration::from_secs(7);
-/// Longest wait for the driver to be back after a short outage.
-const BACK: Duration = Duration::from_secs(15);
+/// Longest wait until a database that is back is used again: less than the driver's own longest pause.
+const BACK: Duration = Duration::from_secs(8);
 
 /// What the way to the database does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
