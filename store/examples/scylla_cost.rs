@@ -37,6 +37,7 @@ async fn main() {
     }
     states(&store).await;
     read(&store).await;
+    marks(&store).await;
     drop(store);
     let session = SessionBuilder::new().known_node(node).build().await.unwrap();
     session
@@ -103,6 +104,54 @@ async fn read(store: &Scylla) {
         assert!(store.scan(range, Take::All).await.unwrap().len() == 3);
     });
     measure("a state of three parts (8 at once)", 8, 2000, works).await;
+}
+
+/// The marks on a page of a busy dialog: of everybody, and of each side and kind.
+async fn marks(store: &Scylla) {
+    let busy = chat(CHATS);
+    let sides = [user(CHATS), user(CHATS + 1)];
+    let kinds = [MarkKind::Delivered, MarkKind::Read];
+    let all = (1..2048).flat_map(|id| {
+        sides
+            .iter()
+            .flat_map(move |side| kinds.map(|kind| (side.clone(), kind, id)))
+    });
+    let rows = all.map(|(side, kind, id)| Write {
+        key: Key::Mark(busy.clone(), side, kind, id),
+        timestamp: 1,
+        value: Bytes::from_static(b"12345678"),
+        expires: None,
+    });
+    store.write(rows.collect()).await.unwrap();
+    let (from, to) = (1000, 1049);
+    let works = (0..200).map(|_| async {
+        let chat = busy.clone();
+        let range = Range::AllMarks { chat, from, to };
+        assert_eq!(store.scan(range, Take::All).await.unwrap().len(), 200);
+    });
+    measure(
+        "everybody's marks on 50 of 2048 messages (2 at once)",
+        2,
+        200,
+        works,
+    )
+    .await;
+    let works = (0..200).map(|_| async {
+        for (side, kind) in sides
+            .iter()
+            .flat_map(|side| kinds.map(|kind| (side.clone(), kind)))
+        {
+            let range = Range::Marks {
+                chat: busy.clone(),
+                user: side,
+                kind,
+                from,
+                to,
+            };
+            assert_eq!(store.scan(range, Take::All).await.unwrap().len(), 50);
+        }
+    });
+    measure("the same, by side and kind (2 at once)", 2, 200, works).await;
 }
 
 /// Does all the works, so many at once.

@@ -54,7 +54,7 @@ pub(super) async fn session(options: &ScyllaOptions, request: Duration) -> Resul
         builder = builder.tls_context(Some(Arc::new(client_config(tls)?)));
     }
     let session = within(&options.nodes, builder.build()).await?;
-    let session = session.map_err(|error| ConnectError::of_session(&options.nodes, &error))?;
+    let session = session.map_err(|error| ConnectError::of_session(options, &error))?;
     check_datacenter(&session, options)?;
     Ok(session)
 }

@@ -7,6 +7,7 @@ use scylla::errors::{
     MetadataError, NewSessionError, PrepareError, RequestAttemptError,
 };
 
+use super::ScyllaOptions;
 use crate::StoreError;
 
 /// The store does not open.
@@ -68,33 +69,42 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    pub(super) fn of_session(nodes: &[String], error: &NewSessionError) -> Self {
+    pub(super) fn of_session(options: &ScyllaOptions, error: &NewSessionError) -> Self {
         if let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
             ConnectionPoolError::Broken {
                 last_connection_error,
             },
         )) = error
         {
-            return Self::of_connection(nodes, last_connection_error);
+            return Self::of_connection(options, last_connection_error);
         }
-        Self::unreachable(nodes, error.to_string())
+        Self::unreachable(&options.nodes, error.to_string())
     }
 
-    fn of_connection(nodes: &[String], error: &ConnectionError) -> Self {
+    fn of_connection(options: &ScyllaOptions, error: &ConnectionError) -> Self {
         use ConnectionSetupRequestErrorKind as Setup;
-        match error {
-            ConnectionError::IoError(io) if io.get_ref().is_some_and(is_tls) => Self::Tls(io.to_string()),
+        let hung_up = || match options.tls {
+            None => "it hangs up at the first word; does it want TLS?",
+            Some(_) => "it hangs up at the first word; does it want another certificate of ours?",
+        };
+        let why = match error {
+            ConnectionError::IoError(io) if io.get_ref().is_some_and(is_tls) => {
+                return Self::Tls(io.to_string());
+            }
+            ConnectionError::BrokenConnection(_) => hung_up().to_owned(),
             ConnectionError::ConnectionSetupRequestError(setup) => match setup.get_error() {
                 Setup::MissingAuthentication => {
-                    Self::Credentials("it wants a user and a password".to_owned())
+                    return Self::Credentials("it wants a user and a password".to_owned());
                 }
                 Setup::DbError(DbError::AuthenticationError | DbError::Unauthorized, why) => {
-                    Self::Credentials(why.clone())
+                    return Self::Credentials(why.clone());
                 }
-                other => Self::unreachable(nodes, other.to_string()),
+                Setup::BrokenConnection(_) => hung_up().to_owned(),
+                other => other.to_string(),
             },
-            other => Self::unreachable(nodes, other.to_string()),
-        }
+            other => other.to_string(),
+        };
+        Self::unreachable(&options.nodes, why)
     }
 
     pub(super) fn unreachable(nodes: &[String], why: String) -> Self {

@@ -11,21 +11,22 @@ use super::schema;
 use super::{ConnectError, Scylla, ScyllaOptions};
 use crate::embedded::Clock;
 
-/// Which settings matter to us, on either product.
+/// The settings that matter to us, as Cassandra names them, and ScyllaDB.
 ///
 /// - `commitlog_sync`: whether a write is on a disk when it is acknowledged (`batch`, `group`), or up to `commitlog_sync_period` later.
 /// - `commitlog_segment_size`: half of it bounds what one mutation may hold, so the largest state.
 /// - `batch_size_fail_threshold`: bounds batches of several partitions. Ours have one, and are not held against it.
-const SETTINGS: [&str; 9] = [
+const OF_CASSANDRA: &[&str] = &[
     "commitlog_sync",
     "commitlog_sync_period",
-    "commitlog_sync_period_in_ms",
     "commitlog_segment_size",
-    "commitlog_segment_size_in_mb",
     "batch_size_fail_threshold",
+];
+const OF_SCYLLADB: &[&str] = &[
+    "commitlog_sync",
+    "commitlog_sync_period_in_ms",
+    "commitlog_segment_size_in_mb",
     "batch_size_fail_threshold_in_kb",
-    "write_request_timeout",
-    "write_request_timeout_in_ms",
 ];
 
 /// Which database it is.
@@ -142,16 +143,16 @@ fn nodes(session: &Session) -> Vec<NodeState> {
 
 /// A server that does not tell its settings (it may not let us read them) has none.
 async fn settings(session: &Session, product: Product) -> Result<BTreeMap<String, String>, ConnectError> {
-    let table = match product {
-        Product::ScyllaDb => "system.config",
-        Product::Cassandra => "system_views.settings",
+    let (table, names) = match product {
+        Product::ScyllaDb => ("system.config", OF_SCYLLADB),
+        Product::Cassandra => ("system_views.settings", OF_CASSANDRA),
     };
     let select = format!("SELECT name, value FROM {table}");
     match schema::rows::<(String, Option<String>)>(session, &select, ()).await {
         Ok(rows) => {
             let known = rows
                 .into_iter()
-                .filter(|(name, _)| SETTINGS.contains(&name.as_str()));
+                .filter(|(name, _)| names.contains(&name.as_str()));
             Ok(known.filter_map(|(name, value)| Some((name, value?))).collect())
         }
         Err(ConnectError::Refused(_)) => Ok(BTreeMap::new()),

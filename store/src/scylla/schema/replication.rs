@@ -103,7 +103,7 @@ impl Replication {
                 .iter()
                 .filter(|(_, factor)| **factor < 3)
                 .map(|(name, factor)| {
-                    format!("{name} has {factor} copies of each row: with fewer than 3 no node may be away")
+                    format!("replication {name}:{factor} is below 3: no node of {name} may be away")
                 })
                 .collect(),
         }
