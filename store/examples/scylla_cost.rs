@@ -1,6 +1,7 @@
 //! What the CQL form costs: rows of messages written and read back, our CPU and the time they take.
 //!
-//! `cargo run --release -p confab-store --example scylla_cost -- 127.0.0.1:9042`. It makes a keyspace of its own, and drops it.
+//! `cargo run --release -p confab-store --example scylla_cost -- 127.0.0.1:9042`. It makes a keyspace of its own, and
+//! drops it.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 

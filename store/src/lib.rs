@@ -105,10 +105,10 @@ pub struct Record {
 
 /// A run of rows under one partition key, in ascending order of the rest of the key.
 ///
-/// Ids begin low and leave no gaps, but for writes that are under way and for what has expired. A form may rely on that to find where a
-/// range of numbers ends whose `to` lies more than 64 buckets (131,072 ids) above its `from`: below its last row no bucket
-/// of [`confab_chat::limits::BUCKET_MESSAGES`] is empty, and of an inbox not more than 64 buckets of expired
-/// events follow `from`. A narrower range is looked at in full.
+/// Ids begin low and leave no gaps, but for writes that are under way and for what has expired. A form may rely on that to
+/// find the end of a range of numbers whose `to` lies more than 64 buckets (131,072 ids) above its `from`: below its last
+/// row no bucket of [`confab_chat::limits::BUCKET_MESSAGES`] is empty, and of an inbox not more than 64 of them, all
+/// expired, follow `from`. A narrower range is looked at in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Range {
     /// Messages of a chat with `from <= id <= to`.

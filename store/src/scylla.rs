@@ -2,18 +2,22 @@
 //!
 //! **A row** is one cell beside its key, written by one statement with the row's timestamp as the cell's write time, and
 //! read back with it. Of two writes of a cell the database keeps the one with the later time, and at equal times the
-//! larger bytes: the contract of [`Store`] is CQL's own. Nothing is deleted, there are no lightweight transactions, no counters,
-//! no collections, no nulls. [`tables`] has the keys, [`schema`] the tables and how they are changed.
+//! larger bytes: the contract of [`Store`] is CQL's own. Nothing is deleted, there are no lightweight transactions, no
+//! counters, no collections, no nulls. `tables` has the keys, [`schema`] the tables and how they are changed.
 //!
 //! **A state** is one partition. It is written as one batch, which is one mutation, and read whole by one statement that is
 //! not paged: a replica shows all of a mutation or nothing, and what a coordinator puts together of two replicas is, cell by
-//! cell, the later of two whole states. A part is never read alone ([`read`] says why).
+//! cell, the later of two whole states. A part is never read alone (`read` says why).
 //!
 //! **Quorums.** Reads and writes are done by a quorum of one datacenter, so that every reader sees what was acknowledged.
 //! A request that fails, or is not answered in time, is [`StoreError::Unavailable`]: nothing is repeated here
-//! ([`connect`]). When the database comes back, so does the store, by itself ([`link`]).
+//! (`connect`). When the database comes back, so does the store, by itself (`link`).
 //!
 //! The server's clock has no part in any of it, but for the end of a row's life.
+//!
+//! **Cost**, measured with the example `scylla_cost`: 17–20 µs of our CPU a row written, 11–18 µs a row read, 40–50 µs a
+//! state of three parts written. A lone Cassandra with a synced commit log, on the same two cores, takes 6,000 to 10,000
+//! rows a second.
 
 mod buckets;
 mod cells;

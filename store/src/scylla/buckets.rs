@@ -10,7 +10,8 @@ use super::statements::{RunStatements, Statements};
 use super::tables::BUCKET_EVENTS;
 use crate::{Record, StoreError};
 
-/// A range over more buckets than this is taken for one whose end is open. [`Range`](crate::Range) says what callers may expect.
+/// A range over more buckets than this is taken for one whose end is open. [`Range`](crate::Range) says what callers may
+/// expect.
 const MANY: u64 = 64;
 /// No row has a higher number.
 const LAST: u64 = i64::MAX.unsigned_abs();

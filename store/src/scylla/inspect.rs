@@ -13,7 +13,8 @@ use crate::embedded::Clock;
 
 /// The settings that matter to us, as Cassandra names them, and ScyllaDB.
 ///
-/// - `commitlog_sync`: whether a write is on a disk when it is acknowledged (`batch`, `group`), or up to `commitlog_sync_period` later.
+/// - `commitlog_sync`: whether a write is on a disk when it is acknowledged (`batch`, `group`), or up to
+///   `commitlog_sync_period` later.
 /// - `commitlog_segment_size`: half of it bounds what one mutation may hold, so the largest state.
 /// - `batch_size_fail_threshold`: bounds batches of several partitions. Ours have one, and are not held against it.
 const OF_CASSANDRA: &[&str] = &[

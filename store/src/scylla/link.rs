@@ -1,8 +1,8 @@
 //! The session in use, and how it is opened again.
 //!
-//! The driver mends single connections by itself. Where it has none left to any node it tries again at ever longer intervals, up to ten
-//! seconds, and a database that was away for a while would be missed for as long again: then whoever finds that out opens a new
-//! session, as often as requests are repeated.
+//! The driver mends single connections by itself. Where it has none left to any node it tries again at ever longer
+//! intervals, up to ten seconds: a database that was away for a while would be missed for nearly as long again. So whoever
+//! finds that out opens a new session, as often as requests are repeated.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ impl Link {
         Arc::clone(&self.session.read())
     }
 
-    /// Opens a session in place of one that has no connection left, unless that is being done or has been; it takes no longer than
-    /// a request. Prepared statements are good for any session.
+    /// Opens a session in place of one that has no connection left, unless that is being done or has been; it takes no
+    /// longer than a request. Prepared statements are good for any session.
     pub(super) async fn reopen(&self, lost: &Arc<Session>) {
         let Ok(_opening) = self.opening.try_lock() else {
             return;

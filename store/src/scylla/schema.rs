@@ -2,12 +2,13 @@
 //!
 //! It is made by steps, and its version is the number of steps taken; `schema_version` has a row for each. A step is
 //! applied whole or again: its row is written when all its statements are done, and all of them can be repeated. So two
-//! that apply it at once do no harm on ScyllaDB, which orders changes of the schema, and on a Cassandra node; two that go through
-//! different nodes of a Cassandra cluster at once may make a table twice, and the cluster then has to be told which one
-//! counts. Apply it from one place.
+//! that apply it at once do no harm on ScyllaDB, which orders changes of the schema, nor on one node of Cassandra. Through
+//! different nodes of a Cassandra cluster at once they may make a table twice, and the cluster then has to be told which
+//! one counts: apply it from one place.
 //!
-//! Nothing of it is at odds with ScyllaDB's tablets: no lightweight transactions, no counters, no views, no indexes, no change data
-//! capture. A keyspace that is replicated by datacenter gets them wherever they are the server's default.
+//! Nothing of it is at odds with ScyllaDB's tablets: no lightweight transactions, no counters, no views, no indexes, no
+//! change data capture. A keyspace that is replicated by datacenter gets them wherever they are the server's default, and
+//! then must not have more copies in a datacenter than that has racks.
 
 mod replication;
 mod steps;
@@ -83,7 +84,8 @@ fn create_keyspace(keyspace: &str, replication: &Replication) -> String {
 fn taken(keyspace: &str, step: u32) -> String {
     let program = env!("CARGO_PKG_VERSION");
     format!(
-        "INSERT INTO {keyspace}.schema_version (scope, step, v) VALUES ('{SCOPE}', {step}, '{program}') USING TIMESTAMP {step}"
+        "INSERT INTO {keyspace}.schema_version (scope, step, v) VALUES ('{SCOPE}', {step}, '{program}') \
+         USING TIMESTAMP {step}"
     )
 }
 

@@ -80,8 +80,8 @@ impl Open {
         i32::try_from(seconds).ok()
     }
 
-    /// Writes parts of a state: one batch, of one partition of one table, and so one mutation, which a replica applies and shows
-    /// whole.
+    /// Writes parts of a state: one batch, of one partition of one table, and so one mutation, which a replica applies and
+    /// shows whole.
     pub(super) async fn write_state(&self, actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
         check_state(actor, parts)?;
         if parts.is_empty() {

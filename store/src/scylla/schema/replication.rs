@@ -70,7 +70,7 @@ impl Replication {
             Self::Datacenters(datacenters) => {
                 let parts: String = datacenters
                     .iter()
-                    .map(|(name, factor)| format!(", '{name}': {factor}"))
+                    .map(|(name, factor)| format!(", '{}': {factor}", name.replace('\'', "''")))
                     .collect();
                 format!("{{'class': 'NetworkTopologyStrategy'{parts}}}")
             }
@@ -131,6 +131,8 @@ mod tests {
         let two: Replication = "b:2, a:3".parse().unwrap();
         assert_eq!(two.to_string(), "a:3,b:2");
         assert_eq!(two.cql(), "{'class': 'NetworkTopologyStrategy', 'a': 3, 'b': 2}");
+        let quoted = Replication::Datacenters([("a'b".to_owned(), 1)].into());
+        assert_eq!(quoted.cql(), "{'class': 'NetworkTopologyStrategy', 'a''b': 1}");
     }
 
     #[test]
