@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod apart;
 mod conformance;
 mod harness;
 mod outage;
