@@ -24,6 +24,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod faulty;
 mod horizon;
+pub mod scylla;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
 pub use embedded::{Embedded, EmbeddedOptions};
 pub use faulty::Faulty;
 pub use horizon::{Horizon, NoLog};
+pub use scylla::{Scylla, ScyllaOptions};
 
 /// The key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +83,8 @@ pub enum StatePart {
 pub struct Write {
     /// Which row.
     pub key: Key,
-    /// The writing actor's counter.
+    /// The writing actor's counter, below 2^50: a database refuses times that are more than three days ahead of its
+    /// clock, and takes the counter for microseconds since 1970.
     pub timestamp: u64,
     /// The row's bytes.
     pub value: Bytes,
@@ -101,6 +104,11 @@ pub struct Record {
 }
 
 /// A run of rows under one partition key, in ascending order of the rest of the key.
+///
+/// Ids begin low and leave no gaps, but for writes that are under way and for what has expired. A form may rely on that to
+/// find the end of a range of numbers whose `to` lies more than 64 buckets (131,072 ids) above its `from`: below its last
+/// row no bucket of [`confab_chat::limits::BUCKET_MESSAGES`] is empty, and of an inbox not more than 64 of them, all
+/// expired, follow `from`. A narrower range is looked at in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Range {
     /// Messages of a chat with `from <= id <= to`.

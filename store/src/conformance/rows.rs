@@ -53,7 +53,7 @@ pub async fn the_newest_stands_in_whatever_order<S: Store>(subject: Subject<S>) 
         &[&[3, 1], &[2]],
         &[&[3], &[3], &[2]],
         &[&[1, 2], &[3, 3]],
-        &[&[u64::MAX - 1], &[1], &[3]],
+        &[&[(1 << 50) - 1], &[1], &[3]],
     ];
     // A timestamp for each order, above those of the orders before it.
     for (n, order) in orders.iter().enumerate() {
