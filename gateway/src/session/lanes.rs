@@ -148,3 +148,61 @@ impl Lanes {
         lane
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use confab_chat::{ChatKey, EntryId, Partition, RequestId, UserId};
+    use confab_proto::message::{EntryBody, LogEntry};
+
+    use super::{Append, Lanes};
+
+    fn entry(of: u64) -> LogEntry {
+        LogEntry {
+            id: EntryId(of.to_string().into()),
+            body: EntryBody::SetLogic(1),
+        }
+    }
+
+    fn pending() -> Append {
+        Box::pin(std::future::pending())
+    }
+
+    /// A lane in which commands 1 to 4 follow each other.
+    fn four() -> (Lanes, ChatKey) {
+        let mut lanes = Lanes::default();
+        let chat = ChatKey::group(&UserId::parse("alice").unwrap(), "x");
+        assert!(lanes.wait(&chat, RequestId(1), entry(1)).is_some());
+        lanes.open((chat.clone(), Partition(3)), RequestId(1), pending());
+        for n in 2..=4 {
+            assert!(lanes.wait(&chat, RequestId(n), entry(n)).is_none());
+        }
+        (lanes, chat)
+    }
+
+    #[test]
+    fn one_follows_the_other_until_none_is_left() {
+        let (mut lanes, chat) = four();
+        let mut begun = Vec::new();
+        for n in 1..=4 {
+            // One that is not under way says nothing of the others.
+            lanes.go_on(RequestId(9), |_, _| pending());
+            lanes.go_on(RequestId(n), |partition, entry| {
+                begun.push((partition, entry));
+                pending()
+            });
+        }
+        assert_eq!(begun, [2, 3, 4].map(|n| (Partition(3), entry(n))));
+        assert!(lanes.is_empty());
+        assert!(lanes.wait(&chat, RequestId(5), entry(5)).is_some());
+    }
+
+    #[test]
+    fn one_that_is_given_up_takes_those_behind_it_along_and_no_others() {
+        let (mut lanes, chat) = four();
+        assert_eq!(lanes.give_up(RequestId(9)), []);
+        assert_eq!(lanes.give_up(RequestId(3)), [RequestId(3), RequestId(4)]);
+        assert!(lanes.wait(&chat, RequestId(5), entry(5)).is_none());
+        assert_eq!(lanes.give_up(RequestId(1)), [RequestId(2), RequestId(5)]);
+        assert!(lanes.is_empty());
+    }
+}
