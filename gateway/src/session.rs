@@ -89,9 +89,9 @@ pub(crate) struct Opening<B: Bus> {
 
 impl<B: Bus> Opening<B> {
     /// Attaches. The client learns that it is connected once its cursor is set: from then on no event passes it by.
-    /// Where the mailbox does not answer, the client is let in after a while all the same, and attached later: of a partition
-    /// without an owner the gateway cannot tell a bus that is away, and all but this user's events may well be at work.
-    /// It is then where those are who were connected before, and none of them has to connect again.
+    /// Where the mailbox does not answer, the client is let in after a while all the same, and attached later: the gateway
+    /// cannot tell a bus that is away from a partition that has no owner just now, while all but this user's events may
+    /// well be at work. Whoever comes then is where those are who were connected before, and nobody has to connect again.
     pub(crate) async fn attach(admitted: Box<Admitted<B>>) -> Box<Self> {
         let (session, mail) = Session::new(*admitted);
         let mut opening = Box::new(Self { session, mail });
