@@ -1,4 +1,5 @@
-//! The two tasks beside the sockets: what workers say is routed, and all attachments are said again every ten seconds.
+//! The tasks beside the sockets: what workers say is routed, sessions attach again where a partition has begun, and all
+//! attachments are said again every ten seconds.
 
 use std::sync::Arc;
 
@@ -43,6 +44,16 @@ pub(crate) async fn route<B: Bus>(core: Arc<Core<B>>, end: GatewayEnd) {
     }
 }
 
+/// Has the sessions attach again whose mailbox partition has begun, until the gateway stops.
+pub(crate) async fn reattach<B: Bus>(core: Arc<Core<B>>) {
+    loop {
+        tokio::select! {
+            () = core.tasks.stopping().cancelled() => return,
+            () = core.registry.reattach_begun() => {}
+        }
+    }
+}
+
 /// Says all attachments again: a mailbox that has forgotten one knows it anew, and one whose last frame was lost is
 /// found behind.
 pub(crate) async fn beat<B: Bus>(core: Arc<Core<B>>) {
@@ -61,7 +72,7 @@ pub(crate) async fn beat<B: Bus>(core: Arc<Core<B>>) {
                     gateway: core.config.id.clone(),
                     sessions: sessions.to_vec(),
                 };
-                core.bus.signal(partition, signal).await;
+                core.signal(partition, signal);
             }
         }
     }

@@ -29,6 +29,10 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const ATTACH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the answer to a handshake waits for the mailbox.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Sessions that are told together to attach again, when partitions have begun.
+pub(crate) const REATTACHES: usize = 256;
+/// How long until the next of them: 10,000 sessions take 0.2 s.
+pub(crate) const REATTACH_PAUSE: Duration = Duration::from_millis(5);
 /// How often a gateway repeats its attachments.
 pub(crate) const BEAT_EVERY: Duration = Duration::from_secs(10);
 /// How long a write to a socket may take.

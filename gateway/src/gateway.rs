@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use confab_bus::Bus;
-use confab_chat::{EntryId, UserId};
+use confab_chat::{EntryId, Partition, UserId};
 use confab_proto::client::CloseCode;
+use confab_proto::message::Signal;
 use confab_service::Tasks;
+use futures_util::FutureExt;
 use parking_lot::RwLock;
 use rand::Rng;
 use tokio::net::TcpListener;
@@ -43,6 +45,18 @@ impl<B> Core<B> {
     pub(crate) fn entry_id(&self) -> EntryId {
         let number = self.entries.fetch_add(1, Ordering::Relaxed);
         EntryId(format!("{}-{number}", self.config.id.0).into())
+    }
+}
+
+impl<B: Bus> Core<B> {
+    /// Tells a partition's owner, if the bus takes it at once. Nobody waits for a bus that is full or away: any signal may
+    /// be lost, and what matters is said again.
+    pub(crate) fn signal(&self, partition: Partition, signal: Signal) {
+        // Not for want of budget: a task that has done much in its turn would lose signals that there is room for.
+        let sent = tokio::task::unconstrained(self.bus.signal(partition, signal));
+        if sent.now_or_never().is_none() {
+            metrics::signal_lost();
+        }
     }
 }
 
@@ -84,6 +98,7 @@ impl<B: Bus> Gateway<B> {
         let accepting = CancellationToken::new();
         core.tasks.spawn("route", beat::route(Arc::clone(&core), end));
         core.tasks.spawn("beat", beat::beat(Arc::clone(&core)));
+        core.tasks.spawn("reattach", beat::reattach(Arc::clone(&core)));
         let accept = accept::accept(Arc::clone(&core), listener, accepting.clone());
         core.tasks.spawn("accept", accept);
         Ok(Self {

@@ -83,7 +83,7 @@ async fn detach<B: Bus>(core: &Core<B>, handle: &Handle, draining: bool) {
         session: handle.session,
         draining,
     };
-    core.bus.signal(handle.mailbox, signal).await;
+    core.signal(handle.mailbox, signal);
 }
 
 /// Who says to be there.

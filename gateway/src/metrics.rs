@@ -10,6 +10,7 @@ const FRAMES_OUT: &str = "confab_gateway_frames_out_total";
 const REQUEST_SECONDS: &str = "confab_gateway_request_seconds";
 const ATTACH_SECONDS: &str = "confab_gateway_attach_seconds";
 const REATTACHED: &str = "confab_gateway_reattached_total";
+const SIGNALS_LOST: &str = "confab_gateway_signals_lost_total";
 const APPEND_ERRORS: &str = "confab_gateway_append_errors_total";
 
 /// Says what each figure means. Once a process.
@@ -28,6 +29,7 @@ pub(crate) fn describe() {
         "From a connection to its last missed event, in seconds"
     );
     describe_counter!(REATTACHED, "Sessions attached again after a hole or a takeover");
+    describe_counter!(SIGNALS_LOST, "Signals that the bus did not take at once");
     describe_counter!(APPEND_ERRORS, "Appends that the log did not take or acknowledge");
 }
 
@@ -74,6 +76,10 @@ pub(crate) fn attach_took(seconds: f64) {
 
 pub(crate) fn reattached() {
     counter!(REATTACHED).increment(1);
+}
+
+pub(crate) fn signal_lost() {
+    counter!(SIGNALS_LOST).increment(1);
 }
 
 pub(crate) fn append_failed() {

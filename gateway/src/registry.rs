@@ -1,6 +1,7 @@
 //! The sessions of this gateway, by user, and the way of a worker's message to them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::config::QUEUE_BYTES;
+use crate::config::{QUEUE_BYTES, REATTACH_PAUSE, REATTACHES};
 
 /// Bytes of a frame without a text, about.
 const FRAME_BYTES: usize = 256;
@@ -142,6 +143,11 @@ impl Handle {
         }
     }
 
+    /// Has the session attach again. One whose queue is full is passed over: the next heartbeat makes up for it.
+    fn reattach(&self) {
+        let _full_or_gone = self.mail.try_send(Mail::Reattach);
+    }
+
     /// A message was taken out.
     pub(crate) fn taken(&self, mail: &Mail) {
         self.waiting.fetch_sub(mail.weight(), Ordering::AcqRel);
@@ -153,6 +159,9 @@ impl Handle {
 pub(crate) struct Registry {
     users: DashMap<UserId, Vec<Arc<Handle>>>,
     sessions: AtomicU64,
+    /// Partitions that have begun, and whose sessions do not know yet.
+    begun: Mutex<BTreeSet<Partition>>,
+    begins: Notify,
 }
 
 impl Registry {
@@ -227,12 +236,27 @@ impl Registry {
         }
     }
 
-    /// Tells the sessions of a mailbox partition to attach again.
+    /// A mailbox partition has a new owner: its sessions are to attach again.
     pub(crate) fn reattach(&self, partition: Partition) {
-        for sessions in &self.users {
-            for handle in sessions.iter().filter(|handle| handle.mailbox == partition) {
-                handle.send(Mail::Reattach);
+        self.begun.lock().insert(partition);
+        self.begins.notify_one();
+    }
+
+    /// Waits until partitions have begun, and tells their sessions, all in one walk and a few at a time: that many may
+    /// begin at once must not be a flood for the bus and for those who answer.
+    pub(crate) async fn reattach_begun(&self) {
+        self.begins.notified().await;
+        let begun = std::mem::take(&mut *self.begun.lock());
+        let mut sessions = Vec::new();
+        for known in &self.users {
+            let concerned = known.iter().filter(|handle| begun.contains(&handle.mailbox));
+            sessions.extend(concerned.cloned());
+        }
+        for some in sessions.chunks(REATTACHES) {
+            for handle in some {
+                handle.reattach();
             }
+            tokio::time::sleep(REATTACH_PAUSE).await;
         }
     }
 
@@ -273,5 +297,57 @@ impl Registry {
             }
         }
         beats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confab_chat::{ActorKey, DeviceId, Partition, UserId};
+    use tokio::sync::mpsc;
+
+    use super::{Mail, Registry};
+
+    const PARTITIONS: u16 = 64;
+
+    fn session(
+        registry: &Registry,
+        name: &str,
+        queue: usize,
+    ) -> (std::sync::Arc<super::Handle>, mpsc::Receiver<Mail>) {
+        let user = UserId::parse(name).unwrap();
+        let mailbox = ActorKey::Mailbox(user.clone()).partition(PARTITIONS);
+        let device = DeviceId::parse("default").unwrap();
+        registry.add((user, device), mailbox, queue, 1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_sessions_hear_once_that_their_partition_has_begun() {
+        let registry = Registry::default();
+        let mut sessions: Vec<_> = (0..10_000)
+            .map(|n| session(&registry, &format!("u{n}"), 16))
+            .collect();
+        for _ in 0..3 {
+            (0..PARTITIONS)
+                .map(Partition)
+                .for_each(|began| registry.reattach(began));
+        }
+        registry.reattach_begun().await;
+        for (_, mail) in &mut sessions {
+            assert!(matches!(mail.try_recv(), Ok(Mail::Reattach)));
+            assert!(mail.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn partitions_that_begin_do_not_end_a_session_whose_queue_is_full() {
+        let registry = Registry::default();
+        let (full, _mail) = session(&registry, "full", 1);
+        full.reattach();
+        registry.reattach(full.mailbox);
+        registry.reattach_begun().await;
+        assert!(full.end.lock().is_none());
+        // And what has begun is begun: nobody is told twice.
+        let again = futures_util::FutureExt::now_or_never(registry.reattach_begun());
+        assert!(again.is_none());
     }
 }

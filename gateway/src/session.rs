@@ -1,4 +1,5 @@
-//! One socket: one task, one `select!`, bounded queues both ways.
+//! One socket: one task, one `select!`, bounded queues both ways. It never waits for the bus: appends and queries go on
+//! beside it, and a signal that the bus does not take at once is lost, as any may be.
 //!
 //! Each turn takes some frames of the client, so that what is pipelined is appended together, and then what workers have
 //! sent meanwhile, so that neither side can keep the other waiting. What workers send waits in a queue of
@@ -9,7 +10,9 @@ mod acks;
 mod feed;
 mod frames;
 mod inbound;
+mod lanes;
 mod outbound;
+mod queries;
 mod rate;
 mod requests;
 
@@ -34,8 +37,9 @@ use self::acks::Acks;
 use self::feed::{Feed, Then};
 use self::frames::Frames;
 use self::outbound::Outbound;
+use self::queries::Asking;
 use self::rate::Rate;
-use self::requests::{Asking, Requests};
+use self::requests::Requests;
 use crate::accept::Place;
 use crate::config::{CLOSE_TIMEOUT, LAST_TIMEOUT, OPEN_TIMEOUT, WRITE_TIMEOUT};
 use crate::gateway::Core;
@@ -85,7 +89,9 @@ pub(crate) struct Opening<B: Bus> {
 
 impl<B: Bus> Opening<B> {
     /// Attaches. The client learns that it is connected once its cursor is set: from then on no event passes it by.
-    /// Where the mailbox does not answer, the client is let in after a while all the same, and attached later.
+    /// Where the mailbox does not answer, the client is let in after a while all the same, and attached later: the gateway
+    /// cannot tell a bus that is away from a partition that has no owner just now, while all but this user's events may
+    /// well be at work. Whoever comes then is where those are who were connected before, and nobody has to connect again.
     pub(crate) async fn attach(admitted: Box<Admitted<B>>) -> Box<Self> {
         let (session, mail) = Session::new(*admitted);
         let mut opening = Box::new(Self { session, mail });
@@ -99,17 +105,17 @@ impl<B: Bus> Opening<B> {
     async fn until_known(&mut self) {
         let Self { session, mail } = self;
         let first = session.feed.attach_again(Instant::now());
-        session.follow(first).await;
+        session.follow(first);
         while !session.feed.has_begun() {
             let again = session.feed.wakes_at().unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
-                first = mail.recv() => if session.on_mail(first).await.is_err() {
+                first = mail.recv() => if session.on_mail(first).is_err() {
                     return;
                 },
                 () = tokio::time::sleep_until(again) => {
                     let then = session.feed.wake(Instant::now());
-                    session.follow(then).await;
+                    session.follow(then);
                 }
             }
         }
@@ -121,7 +127,9 @@ pub(crate) async fn run<B: Bus>(mut socket: Socket, opening: Box<Opening<B>>, pl
     let Opening { mut session, mail } = *opening;
     let ended = session.serve(&mut socket, mail).await;
     // What is done once, or rarely, has its memory only meanwhile: all of a task's memory is there as long as the task is.
-    Box::pin(session.detach(&ended)).await;
+    session.count_end(&ended);
+    let draining = matches!(&ended, Ended::By(end) if end.is_draining());
+    Box::pin(session.registered.detach(draining)).await;
     let rest = session.out.take();
     drop(session);
     Box::pin(close(socket, rest, ended)).await;
@@ -173,20 +181,25 @@ impl<B: Bus> Session<B> {
             let outcome = tokio::select! {
                 biased;
                 end = &mut end => Err(Ended::By(end)),
-                frame = socket.next(), if self.requests.has_room() => self.on_frames(frame, socket).await,
+                frame = socket.next(), if self.requests.has_room() => self.on_frames(frame, socket),
+                (request, result) = self.requests.appended() => {
+                    self.on_appended(request, result);
+                    Ok(())
+                }
                 done = asking.done() => {
                     self.on_done(done);
                     Ok(())
                 }
-                first = mail.recv() => self.on_mail(first).await,
+                first = mail.recv() => self.on_mail(first),
                 () = &mut timer => Ok(()),
             };
             if let Err(ended) = outcome {
                 return ended;
             }
-            self.on_mails(&mut mail).await;
+            self.on_mails(&mut mail);
+            self.on_appends();
             if timer.deadline() <= Instant::now() {
-                if let Err(ended) = Box::pin(self.on_time()).await {
+                if let Err(ended) = self.on_time() {
                     return ended;
                 }
                 timer.as_mut().reset(self.next_deadline());
@@ -202,12 +215,8 @@ impl<B: Bus> Session<B> {
     }
 
     /// Takes a frame and those behind it that are there already.
-    async fn on_frames(
-        &mut self,
-        first: Option<Result<Message, Error>>,
-        socket: &mut Socket,
-    ) -> Result<(), Ended> {
-        self.on_frame(first).await?;
+    fn on_frames(&mut self, first: Option<Result<Message, Error>>, socket: &mut Socket) -> Result<(), Ended> {
+        self.on_frame(first)?;
         for _ in 1..FRAMES {
             if !self.requests.has_room() {
                 break;
@@ -215,7 +224,7 @@ impl<B: Bus> Session<B> {
             let Some(frame) = socket.next().now_or_never() else {
                 break;
             };
-            self.on_frame(frame).await?;
+            self.on_frame(frame)?;
         }
         Ok(())
     }
@@ -244,8 +253,12 @@ impl<B: Bus> Session<B> {
         others.into_iter().flatten().fold(silent, Instant::min)
     }
 
-    async fn on_time(&mut self) -> Result<(), Ended> {
+    fn on_time(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
+        if !self.requests.has_room() {
+            // Who is not read cannot be heard.
+            self.heard = now;
+        }
         if self.expires.is_some_and(|at| at <= now) {
             return Err(Ended::By(End::of(CloseCode::TokenExpired)));
         }
@@ -254,12 +267,12 @@ impl<B: Bus> Session<B> {
         }
         self.time_out_requests(now);
         let then = self.feed.wake(now);
-        self.follow(then).await;
+        self.follow(then);
         Ok(())
     }
 
     /// Attaches, where the feed says so.
-    async fn follow(&self, then: Then) {
+    fn follow(&self, then: Then) {
         let Then::Attach(from) = then else { return };
         let repeat = matches!(from, AttachFrom::After(_));
         if repeat {
@@ -277,22 +290,19 @@ impl<B: Bus> Session<B> {
             away: handle.away.load(Ordering::Acquire),
             profile: self.profile.as_deref().cloned(),
         };
-        self.signal(Signal::Attach(attach)).await;
+        self.signal(Signal::Attach(attach));
     }
 
     /// Tells the owner of the user's mailbox.
-    async fn signal(&self, signal: Signal) {
-        self.core().bus.signal(self.handle().mailbox, signal).await;
+    fn signal(&self, signal: Signal) {
+        self.core().signal(self.handle().mailbox, signal);
     }
 
-    async fn detach(&self, ended: &Ended) {
-        let handle = self.handle();
-        let draining = matches!(ended, Ended::By(end) if end.is_draining());
+    fn count_end(&self, ended: &Ended) {
         if let Ended::By(end) = ended {
             metrics::closed(end.code);
-            tracing::debug!(user = %handle.user, code = end.code, "closes");
+            tracing::debug!(user = %self.handle().user, code = end.code, "closes");
         }
-        self.registered.detach(draining).await;
     }
 
     /// Writes what is ready and flushes once.

@@ -46,7 +46,7 @@ pub(super) struct Feed {
 }
 
 /// What follows from a message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// Nothing, or events are ready.
     Nothing,
@@ -135,7 +135,15 @@ impl Feed {
         self.attach_again(now)
     }
 
-    /// Attaches again where the session stands: its mailbox has a new owner, or events were lost.
+    /// The mailbox has a new owner. An attach under way is repeated until it is answered: it needs no other beside it.
+    pub(super) fn renew(&mut self, now: Instant) -> Then {
+        match self.state {
+            State::Attaching(..) => Then::Nothing,
+            State::Live => self.attach_again(now),
+        }
+    }
+
+    /// Attaches again where the session stands.
     pub(super) fn attach_again(&mut self, now: Instant) -> Then {
         let from = match self.state {
             State::Attaching(from @ AttachFrom::Cursor { .. }, _) if !self.begun => from,

@@ -16,15 +16,15 @@ use crate::registry::End;
 
 impl<B: Bus> Session<B> {
     /// Takes a frame, or the end of them.
-    pub(super) async fn on_frame(&mut self, frame: Option<Result<Message, Error>>) -> Result<(), Ended> {
+    pub(super) fn on_frame(&mut self, frame: Option<Result<Message, Error>>) -> Result<(), Ended> {
         let message = match frame {
             None | Some(Ok(Message::Close(_))) => return Err(Ended::Gone),
             Some(Err(error)) => return Err(broken(&error)),
             Some(Ok(message)) => message,
         };
         match &message {
-            Message::Text(text) => self.on_text(text.as_bytes()).await,
-            Message::Binary(bytes) => self.on_text(bytes).await,
+            Message::Text(text) => self.on_text(text.as_bytes()),
+            Message::Binary(bytes) => self.on_text(bytes),
             Message::Ping(_) => {
                 self.heard = Instant::now();
                 Ok(())
@@ -33,7 +33,7 @@ impl<B: Bus> Session<B> {
         }
     }
 
-    async fn on_text(&mut self, frame: &[u8]) -> Result<(), Ended> {
+    fn on_text(&mut self, frame: &[u8]) -> Result<(), Ended> {
         self.heard = Instant::now();
         metrics::frame_in();
         match decode(&self.registered.handle.user, frame) {
@@ -41,12 +41,12 @@ impl<B: Bus> Session<B> {
                 .out
                 .push(|out| out.extend_from_slice(encode::PONG.as_bytes())),
             Incoming::Request { id, request } => {
-                self.back().await;
+                self.back();
                 if !self.within_rate(Some(&id))? {
                     return Ok(());
                 }
                 match request {
-                    Ok(request) => Box::pin(self.ask(id, request)).await,
+                    Ok(request) => self.ask(id, request),
                     Err(rejection) => self.refuse(Some(&id), &rejection, None),
                 }
             }
@@ -56,15 +56,15 @@ impl<B: Bus> Session<B> {
                 }
             }
             Incoming::Ack(id) => {
-                self.back().await;
-                Box::pin(self.ack(id)).await;
+                self.back();
+                self.ack(id);
             }
             Incoming::Typing { chat, stop } => {
-                self.back().await;
-                Box::pin(self.typing(chat, stop)).await;
+                self.back();
+                self.typing(chat, stop);
             }
-            Incoming::Offline => Box::pin(self.set_away(true)).await,
-            Incoming::Ignored => self.back().await,
+            Incoming::Offline => self.set_away(true),
+            Incoming::Ignored => self.back(),
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl<B: Bus> Session<B> {
     }
 
     /// An acknowledgement of an event that was not sent yet is ignored.
-    async fn ack(&mut self, id: u64) {
+    fn ack(&mut self, id: u64) {
         let handle = self.handle();
         if id > handle.forwarded.load(Ordering::Acquire) {
             return;
@@ -93,24 +93,23 @@ impl<B: Bus> Session<B> {
         let Some(up_to) = self.acks.ack(id) else { return };
         let handle = self.handle();
         let (user, device) = (handle.user.clone(), handle.device.clone());
-        self.signal(Signal::Ack { user, device, up_to }).await;
+        self.signal(Signal::Ack { user, device, up_to });
     }
 
-    async fn typing(&self, chat: ChatKey, stop: bool) {
-        let bus = &self.core().bus;
-        let partition = ActorKey::Chat(chat.clone()).partition(bus.partitions());
+    fn typing(&self, chat: ChatKey, stop: bool) {
+        let partition = ActorKey::Chat(chat.clone()).partition(self.core().bus.partitions());
         let user = self.handle().user.clone();
-        bus.signal(partition, Signal::Typing { chat, user, stop }).await;
+        self.core().signal(partition, Signal::Typing { chat, user, stop });
     }
 
     /// A client that counts as offline is back with its next request, event or ack.
-    async fn back(&self) {
+    fn back(&self) {
         if self.handle().away.load(Ordering::Acquire) {
-            Box::pin(self.set_away(false)).await;
+            self.set_away(false);
         }
     }
 
-    async fn set_away(&self, away: bool) {
+    fn set_away(&self, away: bool) {
         let handle = self.handle();
         if handle.away.swap(away, Ordering::AcqRel) == away {
             return;
@@ -120,7 +119,6 @@ impl<B: Bus> Session<B> {
             gateway: self.core().config.id.clone(),
             session: handle.session,
             away,
-        })
-        .await;
+        });
     }
 }

@@ -80,35 +80,33 @@ impl<B: Bus> Session<B> {
     }
 
     /// Takes what workers have sent and is there already.
-    pub(super) async fn on_mails(&mut self, mails: &mut mpsc::Receiver<Mail>) {
+    pub(super) fn on_mails(&mut self, mails: &mut mpsc::Receiver<Mail>) {
         for _ in 0..MAILS {
             let Ok(mail) = mails.try_recv() else { return };
-            self.take_mail(mail).await;
+            self.take_mail(&mail);
         }
     }
 
     /// Takes a message of a worker; without one the registry has forgotten this session, which is its end.
-    pub(super) async fn on_mail(&mut self, mail: Option<Mail>) -> Result<(), Ended> {
+    pub(super) fn on_mail(&mut self, mail: Option<Mail>) -> Result<(), Ended> {
         match mail {
-            Some(mail) => self.take_mail(mail).await,
+            Some(mail) => self.take_mail(&mail),
             None => return Err(Ended::Gone),
         }
         Ok(())
     }
 
-    async fn take_mail(&mut self, mail: Mail) {
-        self.handle().taken(&mail);
-        let then = match &mail {
+    fn take_mail(&mut self, mail: &Mail) {
+        self.handle().taken(mail);
+        let then = match mail {
             Mail::Delivery(body) => match &**body {
                 DeliveryBody::Live(events) => self.feed.live(events, Instant::now()),
                 DeliveryBody::Attached(attached) => self.on_attached(attached),
                 _ => return self.on_soft(body),
             },
-            Mail::Reattach => self.feed.attach_again(Instant::now()),
+            Mail::Reattach => self.feed.renew(Instant::now()),
         };
-        if then != Then::Nothing {
-            Box::pin(self.follow(then)).await;
-        }
+        self.follow(then);
     }
 
     /// What is sent once, if at all.

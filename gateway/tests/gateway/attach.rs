@@ -17,10 +17,20 @@ fn all(ids: RangeInclusive<u64>) -> Vec<u64> {
 
 impl Desk {
     /// The next signal attaches after an event, as a repeat.
-    async fn attaches_after(&mut self, id: u64) {
+    pub async fn attaches_after(&mut self, id: u64) {
         let attach = self.attach().await;
         assert_eq!((attach.from, attach.repeat), (AttachFrom::After(id), true));
         assert_eq!(attach.profile, None);
+    }
+
+    /// Workers begin every partition.
+    pub async fn all_begin(&self) {
+        for partition in 0..PARTITIONS {
+            let announcement = Announcement::Began {
+                partition: Partition(partition),
+            };
+            self.workers.announcements.send(announcement).await.unwrap();
+        }
     }
 
     async fn contacts(&self, client: &Client, online: &[&str]) {
@@ -84,13 +94,8 @@ async fn a_new_owner_of_the_mailbox_is_attached_to_at_once() {
     let mut client = desk.alice().await;
     desk.live(&client, 1..=4).await;
     assert_eq!(client.ids(4).await, all(1..=4));
-    // Of the four partitions one is Alice's.
-    for partition in 0..PARTITIONS {
-        let announcement = Announcement::Began {
-            partition: Partition(partition),
-        };
-        desk.workers.announcements.send(announcement).await.unwrap();
-    }
+    // One of the partitions is Alice's.
+    desk.all_begin().await;
     desk.attaches_after(4).await;
     desk.answer_attach(&client, attached(4, 5)).await;
     assert_eq!(client.ids(1).await, [5]);

@@ -1,5 +1,6 @@
 //! A gateway between a test's clients and a test's workers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use confab_chat::{ChatKey, Event, GatewayId, RequestId, SessionId, Timestamp, UserId};
@@ -103,7 +104,7 @@ impl Desk {
     ) -> impl Future<Output = Result<(WebSocketStream<TcpStream>, Response), Error>> + use<> {
         let address = self.gateway.local_addr();
         async move {
-            let stream = TcpStream::connect(address).await.unwrap();
+            let stream = connect(address).await;
             soon(tokio_tungstenite::client_async(request, stream)).await
         }
     }
@@ -128,7 +129,7 @@ impl Desk {
     }
 
     pub async fn connect_by(&mut self, request: Request, answer: Attached) -> Client {
-        let stream = TcpStream::connect(self.gateway.local_addr()).await.unwrap();
+        let stream = connect(self.gateway.local_addr()).await;
         let client = tokio_tungstenite::client_async(request, stream);
         let workers = &mut self.workers;
         let answering = async {
@@ -255,6 +256,12 @@ impl Client {
             }
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 /// A socket to nobody, where only a session's name is needed.

@@ -7,11 +7,13 @@
     reason = "a test fails by panicking, and is nobody's library"
 )]
 
+mod appends;
 mod attach;
 mod closing;
 mod connecting;
 mod desk;
 mod frames;
+mod outage;
 mod requests;
 mod script;
 

@@ -12,20 +12,26 @@ use crate::soon;
 
 impl Desk {
     /// The next log entry: its id, the request, and what is asked of which chat.
-    async fn entry(&mut self, of: &Client) -> (EntryId, RequestId, ChatKey, Op) {
-        let LogEntry { id, body } = soon(self.workers.appended.recv()).await.unwrap();
-        let EntryBody::Command(command) = body else {
-            panic!("not a command: {body:?}");
-        };
-        assert_eq!(
-            (command.user, command.origin.session),
-            (of.user.clone(), of.session)
-        );
-        (id, command.origin.request, command.chat, command.op)
+    pub async fn entry(&mut self, of: &Client) -> (EntryId, RequestId, ChatKey, Op) {
+        let entry = soon(self.workers.appended.recv()).await.unwrap();
+        command(of, entry)
     }
 }
 
-fn sent(message_id: u64) -> Result<Reply, Rejection> {
+/// A command of a client: its entry's id, the request, and what is asked of which chat.
+pub fn command(of: &Client, entry: LogEntry) -> (EntryId, RequestId, ChatKey, Op) {
+    let LogEntry { id, body } = entry;
+    let EntryBody::Command(command) = body else {
+        panic!("not a command: {body:?}");
+    };
+    assert_eq!(
+        (command.user, command.origin.session),
+        (of.user.clone(), of.session)
+    );
+    (id, command.origin.request, command.chat, command.op)
+}
+
+pub fn sent(message_id: u64) -> Result<Reply, Rejection> {
     Ok(Reply::Message {
         message_id,
         at: Timestamp(77),

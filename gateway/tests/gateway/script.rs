@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use confab_bus::{
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 /// Partitions of the scripted log.
-pub const PARTITIONS: u16 = 4;
+pub const PARTITIONS: u16 = 64;
 const QUEUE: usize = 100_000;
 
 /// The gateway's side.
@@ -25,9 +26,39 @@ struct Inner {
     appended: mpsc::Sender<LogEntry>,
     /// What appends come to, in order; without any they stand.
     fates: Mutex<VecDeque<AppendError>>,
+    /// Appends are held until the test says what comes of each.
+    holding: AtomicBool,
+    held: mpsc::Sender<Held>,
+    /// Takes no signals: whoever wants to send one waits.
+    full: AtomicBool,
     signals: mpsc::Sender<(Partition, Signal)>,
     queries: mpsc::Sender<(Query, oneshot::Sender<Answer>)>,
 }
+
+/// An append that the bus has not acknowledged yet.
+pub struct Held {
+    pub entry: LogEntry,
+    fate: oneshot::Sender<Result<Position, AppendError>>,
+}
+
+impl Held {
+    /// It is acknowledged.
+    pub fn stands(self) {
+        self.fate.send(Ok(STANDS)).expect("somebody waits for it");
+    }
+
+    /// It fails.
+    pub fn fails(self, with: AppendError) {
+        self.fate.send(Err(with)).expect("somebody waits for it");
+    }
+
+    /// Waits until the gateway does not want to know any more.
+    pub async fn given_up(mut self) {
+        crate::soon(self.fate.closed()).await;
+    }
+}
+
+const STANDS: Position = Position { epoch: 1, seq: 1 };
 
 /// The test's side.
 pub struct Workers {
@@ -35,6 +66,7 @@ pub struct Workers {
     pub deliveries: mpsc::Sender<ToGateway>,
     pub announcements: mpsc::Sender<Announcement>,
     pub appended: mpsc::Receiver<LogEntry>,
+    pub held: mpsc::Receiver<Held>,
     pub signals: mpsc::Receiver<(Partition, Signal)>,
     pub queries: mpsc::Receiver<(Query, oneshot::Sender<Answer>)>,
 }
@@ -43,6 +75,21 @@ impl Workers {
     /// The next append that is not decided yet comes to this.
     pub fn append_fails(&self, with: AppendError) {
         self.inner.fates.lock().push_back(with);
+    }
+
+    /// From now on appends take as long as the test wants: they come out of `held`.
+    pub fn hold_appends(&self) {
+        self.inner.holding.store(true, Ordering::Release);
+    }
+
+    /// From now on the bus has no room for signals, or has again.
+    pub fn take_signals(&self, takes: bool) {
+        self.inner.full.store(!takes, Ordering::Release);
+    }
+
+    /// The next append that is held.
+    pub async fn next_held(&mut self) -> Held {
+        crate::soon(self.held.recv()).await.expect("the gateway lives")
     }
 
     /// The next signal that is no heartbeat.
@@ -67,6 +114,7 @@ pub fn script() -> (Script, Workers) {
     let (deliveries, from_workers) = mpsc::channel(QUEUE);
     let (announcements, announced) = mpsc::channel(QUEUE);
     let (appended, entries) = mpsc::channel(QUEUE);
+    let (held, holding) = mpsc::channel(QUEUE);
     let (signals, signalled) = mpsc::channel(QUEUE);
     let (queries, asked) = mpsc::channel(QUEUE);
     let end = GatewayEnd {
@@ -77,6 +125,9 @@ pub fn script() -> (Script, Workers) {
         end: Mutex::new(Some(end)),
         appended,
         fates: Mutex::default(),
+        holding: AtomicBool::new(false),
+        held,
+        full: AtomicBool::new(false),
         signals,
         queries,
     });
@@ -85,6 +136,7 @@ pub fn script() -> (Script, Workers) {
         deliveries,
         announcements,
         appended: entries,
+        held: holding,
         signals: signalled,
         queries: asked,
     };
@@ -119,10 +171,18 @@ impl Bus for Script {
     }
 
     async fn append(&self, _: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+        if self.0.holding.load(Ordering::Acquire) {
+            let (fate, told) = oneshot::channel();
+            self.0.held.send(Held { entry, fate }).await.unwrap();
+            return match told.await {
+                Ok(fate) => fate,
+                Err(_) => Err(AppendError::Unknown("let go".to_owned())),
+            };
+        }
         self.0.appended.send(entry).await.unwrap();
         match self.0.fates.lock().pop_front() {
             Some(fate) => Err(fate),
-            None => Ok(Position { epoch: 1, seq: 1 }),
+            None => Ok(STANDS),
         }
     }
 
@@ -133,6 +193,9 @@ impl Bus for Script {
     async fn trim(&self, _: Partition, _: Position) {}
 
     async fn signal(&self, partition: Partition, signal: Signal) {
+        if self.0.full.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
+        }
         // A test that is over listens no more.
         let _ = self.0.signals.send((partition, signal)).await;
     }
