@@ -1,5 +1,4 @@
 //! A chat: owns the order of its messages, its members, its marks.
-
 //!
 //! An entry is decided in two steps. First the decision, made from the untouched state: who may, what changes, which
 //! rows, who is told. Then the commit, which only assigns. So a panic in the first leaves the state as it was.
@@ -10,6 +9,7 @@ mod mail;
 mod marks;
 mod membership;
 mod messages;
+pub mod restore;
 mod state;
 
 pub use state::{Head, Member, State};
@@ -20,6 +20,7 @@ use self::marks::Step;
 use self::membership::Update;
 use self::messages::{Content, dedup_key};
 use crate::command::{Command, EntryId, Op};
+use crate::epoch::first_version;
 use crate::event::{Delivery, Reply};
 use crate::ids::{ChatKey, UserId};
 use crate::reject::{Code, Rejection};
@@ -50,6 +51,9 @@ pub enum Need {
         sender: UserId,
         /// The sender's own id.
         client_message_id: String,
+        /// A row older than this version is of an epoch whose log was lost: its message is looked up too, as by
+        /// [`Need::Message`].
+        epoch_from: u64,
     },
     /// A message's row.
     Message(u64),
@@ -71,7 +75,7 @@ pub enum Need {
 pub struct Facts {
     /// For [`Need::ClientId`].
     pub client_id: Option<ClientIdRow>,
-    /// For [`Need::Message`]: at most two (the message named and the one answered).
+    /// For [`Need::Message`]: the message named, the one answered, the one that a clientMessageId stands for.
     pub messages: Vec<MessageRow>,
     /// For [`Need::Marks`].
     pub marks: MarkFacts,
@@ -120,6 +124,7 @@ pub fn needs(state: &State, id: &EntryId, command: &Command) -> Vec<Need> {
             let sent = Need::ClientId {
                 sender: command.user.clone(),
                 client_message_id: dedup_key(client_message_id.as_deref(), id),
+                epoch_from: first_version(state.head.epoch),
             };
             let answered = reply_to.filter(|id| exists(state, *id)).map(Need::Message);
             [sent].into_iter().chain(answered).collect()

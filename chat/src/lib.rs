@@ -8,6 +8,7 @@
 pub mod command;
 pub mod content;
 pub mod conversation;
+pub mod epoch;
 pub mod event;
 pub mod ids;
 pub mod limits;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::epoch::first_version;
 use crate::event::Event;
 use crate::ids::{ChatKey, UserId};
 use crate::time::Timestamp;
@@ -21,7 +22,7 @@ pub struct State {
 /// All of a mailbox's state but the chats seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// How many entries were applied (from epoch·2^40 on in a later epoch).
+    /// How many entries were applied, counted from the [first version](first_version) of the epoch.
     pub version: u64,
     /// The epoch of the last entry applied.
     pub epoch: u32,
@@ -88,6 +89,70 @@ impl State {
     }
 }
 
+/// An event that stands in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its number.
+    pub id: u64,
+    /// When it entered the mailbox.
+    pub at: Timestamp,
+    /// The chat that made it.
+    pub chat: ChatKey,
+    /// That chat's version; 0 for an event that no chat made.
+    pub version: u64,
+    /// How many more events of that version follow.
+    pub rest: u32,
+}
+
+/// A mailbox's state in a later epoch of the log, from its state in an earlier one and from the events that stand after
+/// that one's last, in order.
+///
+/// Of the last batch before the loss some rows may stand and others not. Events leave for devices when all rows of their
+/// batch stand; so what stands above a missing one, and the first events of a version whose others are missing, were
+/// seen by no device. They are as if they had not been: their chat's version counts as not seen, their numbers go to
+/// other events.
+#[must_use]
+pub fn restore(before: &State, standing: &[Standing], epoch: u32) -> State {
+    let numbered = standing.iter().zip(before.head.last + 1..);
+    let consecutive = numbered.take_while(|(event, id)| event.id == *id).count();
+    let (whole, _) = standing.split_at(consecutive);
+    let torn = whole.last().filter(|last| last.rest > 0);
+    let torn = torn.map(|last| (&last.chat, last.version));
+    let mut state = before.clone();
+    for event in whole {
+        if torn == Some((&event.chat, event.version)) {
+            break;
+        }
+        state.head.last = event.id;
+        state.head.time = state.head.time.max(event.at);
+        if event.version > 0 {
+            let seen = state.seen.entry(event.chat.clone()).or_default();
+            *seen = event.version.max(*seen);
+        }
+    }
+    state.head = Head {
+        version: first_version(epoch),
+        epoch,
+        seq: 0,
+        ..state.head
+    };
+    state
+}
+
+/// Begins an epoch with a restored mailbox: its first event tells the devices to load anew what the lost log may have
+/// held.
+pub fn begin_epoch(state: &mut State, time: Timestamp) -> Effects {
+    let head = &mut state.head;
+    head.time = head.time.max(time);
+    head.last += 1;
+    Effects {
+        version: head.version,
+        at: head.time,
+        events: vec![(head.last, Arc::new(Event::Chats))],
+        ..Effects::default()
+    }
+}
+
 /// Applies what one entry of the log brings to this mailbox, repeats dropped.
 pub fn deliver(state: &mut State, at: At, items: &[Incoming<'_>]) -> Effects {
     let mut effects = begin(state, at);
@@ -121,9 +186,6 @@ pub fn enroll(state: &mut State, at: At, after: Option<u64>) -> (Effects, u64) {
 
 fn begin(state: &mut State, at: At) -> Effects {
     let head = &mut state.head;
-    if at.epoch > head.epoch && at.epoch > 1 {
-        head.version = head.version.max(u64::from(at.epoch) << 40);
-    }
     head.version += 1;
     (head.epoch, head.seq) = (at.epoch, at.seq);
     head.time = head.time.max(at.time);

@@ -3,6 +3,9 @@
 //! Every row is written by one actor, dated by that actor's version. Facts that `apply` reads back carry the version
 //! that made them, and are ignored where they are not older than the entry at hand: during a replay rows may be
 //! ahead of the state.
+//!
+//! Together the rows of a chat say all that its state says but the ids of its last entries: when the log is lost, the
+//! state is brought up to them (see [`crate::conversation::restore`]).
 
 use crate::content::{Attachment, Quote};
 use crate::ids::{ChatKind, UserId};
@@ -68,7 +71,7 @@ pub struct LastMessage {
     pub deleted: bool,
 }
 
-/// What a list of chats needs of a chat beside the user's own membership. For queries only.
+/// What a list of chats needs of a chat beside the user's own membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadRow {
     /// What kind of chat.
@@ -85,9 +88,11 @@ pub struct HeadRow {
     pub delivered_up_to: u64,
     /// Up to which message everyone has read.
     pub read_up_to: u64,
+    /// Whether those who come later see everything.
+    pub history_all: bool,
 }
 
-/// Who is in a group or channel. For queries only.
+/// Who is in a group or channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RosterRow {
     /// The owner.
@@ -124,6 +129,10 @@ pub struct MembershipRow {
     pub delivered: u64,
     /// The user's own mark: read up to and including.
     pub read: u64,
+    /// The last message when the user came.
+    pub joined_at: u64,
+    /// The user's last own message; 0 for none.
+    pub last_sent: u64,
 }
 
 /// The two kinds of marks.

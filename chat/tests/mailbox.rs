@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use confab_chat::mailbox::{At, Incoming, State, deliver, enroll};
+use confab_chat::mailbox::{At, Incoming, Standing, State, begin_epoch, deliver, enroll, restore};
 use confab_chat::{ChatKey, Event, Timestamp, UserId};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{prop_assert_eq, proptest};
@@ -137,11 +137,77 @@ fn every_entry_counts_and_time_never_goes_back() {
 fn a_later_epoch_starts_far_above_every_version_of_the_one_before() {
     let mut state = State::new(user("me"));
     bring(&mut state, 1, &chat("a"), 1, &[event(1)]);
-    let next = At { epoch: 2, ..at(1) };
-    assert_eq!(deliver(&mut state, next, &[]).version, (2 << 40) + 1);
-    let next = At { epoch: 2, ..at(2) };
-    assert_eq!(deliver(&mut state, next, &[]).version, (2 << 40) + 2);
-    assert!(state.covers(1, 1_000_000) && state.covers(2, 2) && !state.covers(2, 3));
+    let mut state = restore(&state, &[], 2);
+    assert!(state.covers(1, 1_000_000) && state.covers(2, 0) && !state.covers(2, 1));
+    let effects = begin_epoch(&mut state, Timestamp(70));
+    assert_eq!((effects.version, effects.at), (2 << 40, Timestamp(70)));
+    for seq in 1..=2 {
+        let at = At { epoch: 2, ..at(seq) };
+        assert_eq!(deliver(&mut state, at, &[]).version, (2 << 40) + seq);
+    }
+    assert!(state.covers(2, 2) && !state.covers(2, 3));
+}
+
+/// An event of chat `a` that stands in the inbox: its number, its version, how many of that version follow.
+fn standing((id, version, rest): (u64, u64, u32)) -> Standing {
+    Standing {
+        id,
+        at: Timestamp(id * 10),
+        chat: chat("a"),
+        version,
+        rest,
+    }
+}
+
+#[test]
+fn a_restored_mailbox_takes_its_last_event_and_what_it_has_seen_from_the_inbox() {
+    let mut before = State::new(user("me"));
+    bring(&mut before, 1, &chat("a"), 5, &[event(1), event(2)]);
+    bring(&mut before, 2, &chat("b"), 9, &[event(3)]);
+    let rows = [(4, 6, 1), (5, 6, 0), (6, 8, 0)].map(standing);
+    let state = restore(&before, &rows, 3);
+    assert_eq!((state.head.last, state.head.time), (6, Timestamp(60)));
+    assert_eq!((state.seen[&chat("a")], state.seen[&chat("b")]), (8, 9));
+    // From a state that is less behind, or from none, it is the same.
+    let mut nearer = before.clone();
+    bring(&mut nearer, 3, &chat("a"), 6, &[event(4), event(5)]);
+    assert_eq!(restore(&nearer, &rows[2..], 3), state);
+    assert_eq!(restore(&state, &[], 3), state, "again");
+}
+
+#[test]
+fn what_a_torn_batch_left_above_a_missing_event_was_seen_by_nobody() {
+    let before = State::new(user("me"));
+    let last = |rows: &[(u64, u64, u32)]| {
+        let rows: Vec<_> = rows.iter().copied().map(standing).collect();
+        let state = restore(&before, &rows, 2);
+        (state.head.last, state.seen.get(&chat("a")).copied())
+    };
+    assert_eq!(last(&[(1, 3, 0), (3, 5, 0)]), (1, Some(3)), "a hole");
+    assert_eq!(last(&[(2, 3, 0)]), (0, None), "a hole at the beginning");
+    // A version is seen whole or not at all: else what is missing of it would be dropped when it comes again.
+    assert_eq!(last(&[(1, 3, 0), (2, 4, 2), (3, 4, 1)]), (1, Some(3)));
+    assert_eq!(last(&[(1, 3, 0), (2, 4, 2), (4, 4, 0)]), (1, Some(3)));
+    assert_eq!(last(&[(1, 3, 0), (2, 4, 1), (3, 4, 0)]), (3, Some(4)));
+}
+
+#[test]
+fn each_epoch_begins_with_one_event_that_no_chat_made() {
+    let mut state = State::new(user("me"));
+    bring(&mut state, 1, &chat("a"), 1, &[event(1)]);
+    let mut state = restore(&state, &[], 2);
+    let effects = begin_epoch(&mut state, Timestamp(5));
+    assert_eq!(effects.events, [(2, Arc::new(Event::Chats))]);
+    assert_eq!(effects.at, Timestamp(10), "time never goes back");
+    let notes = ChatKey::dialog(&user("me"), &user("me"));
+    let own = Standing {
+        chat: notes.clone(),
+        ..standing((2, 0, 0))
+    };
+    let before = State::new(user("me"));
+    let again = restore(&before, &[standing((1, 1, 0)), own], 3);
+    assert_eq!(again.head.last, 2);
+    assert_eq!(again.seen.get(&notes), None, "it is no version of a chat");
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(crate) async fn route<B: Bus>(core: Arc<Core<B>>, end: GatewayEnd) {
             () = core.tasks.stopping().cancelled() => return,
             heard = announcements.recv(), if announced => match heard {
                 Some(Announcement::Began { partition }) => core.registry.reattach(partition),
-                Some(Announcement::Alive { .. }) => {}
+                // Who does the work is no matter to a gateway: it speaks to partitions.
+                Some(Announcement::Alive { .. } | Announcement::Leaving { .. }) => {}
                 None => announced = false,
             },
             count = deliveries.recv_many(&mut batch, BATCH) => {

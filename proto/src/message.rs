@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use confab_chat::conversation::restore::Hole;
 use confab_chat::{
-    ChatKey, Command, DeviceId, EntryId, Event, GatewayId, Partition, Quote, Rejection, Reply, RequestId,
-    SessionId, Timestamp, UserId,
+    ActorKey, ChatKey, Command, DeviceId, EntryId, Event, GatewayId, Partition, Quote, Rejection, Reply,
+    RequestId, SessionId, Timestamp, UserId, conversation, mailbox,
 };
 
 /// An entry of a log partition.
@@ -31,6 +32,8 @@ pub enum EntryBody {
     Enroll(Enroll),
     /// From here on the given version of the logic is in force.
     SetLogic(u32),
+    /// What a chat or mailbox of this partition begins the log's epoch with.
+    Restored(Box<Restored>),
 }
 
 /// One [`confab_chat::Delivery`] of one version of a chat, narrowed to the mailboxes of one partition.
@@ -61,6 +64,58 @@ pub struct Enroll {
     pub gateway: GatewayId,
     /// The session that waits.
     pub session: SessionId,
+}
+
+/// What an actor of an earlier epoch begins this one with: a proposal, or a part of one that is too large for an entry.
+///
+/// It is made from rows, and rows change once the actor goes on. So the first proposal of an actor that is whole in the
+/// log counts, for every owner, and no other; and nobody lets the actor go on before there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Names the proposal: all of its parts have this name, and no other proposal has.
+    pub proposal: EntryId,
+    /// Which part, from 0.
+    pub part: u32,
+    /// How many there are.
+    pub parts: u32,
+    /// The actor and its state, or a part of it.
+    pub actor: RestoredActor,
+}
+
+/// An actor at the beginning of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoredActor {
+    /// A chat.
+    Chat {
+        /// Which.
+        chat: ChatKey,
+        /// All but its members. The same in all parts.
+        head: conversation::Head,
+        /// Members of this part.
+        members: Vec<(UserId, conversation::Member)>,
+        /// Numbers without messages, of this part.
+        holes: Vec<Hole>,
+    },
+    /// A mailbox.
+    Mailbox {
+        /// Whose.
+        user: UserId,
+        /// All but the chats seen. The same in all parts.
+        head: mailbox::Head,
+        /// Of this part: the last version seen of chats.
+        seen: Vec<(ChatKey, u64)>,
+    },
+}
+
+impl RestoredActor {
+    /// Which actor.
+    #[must_use]
+    pub fn key(&self) -> ActorKey {
+        match self {
+            Self::Chat { chat, .. } => ActorKey::Chat(chat.clone()),
+            Self::Mailbox { user, .. } => ActorKey::Mailbox(user.clone()),
+        }
+    }
 }
 
 /// An entry as it is read back from the log.
@@ -164,6 +219,12 @@ pub enum Signal {
         last_seen: Timestamp,
         /// Whom to tell.
         to: Vec<UserId>,
+    },
+    /// An owner lets the partition go. It has told the contacts of these users that they are online: who of them has
+    /// gone meanwhile, the next owner has to say.
+    HandOver {
+        /// Users of this partition.
+        online: Vec<UserId>,
     },
 }
 
@@ -379,16 +440,22 @@ pub type Answer = Result<Bytes, Rejection>;
 /// Said to everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Announcement {
-    /// A worker is alive, and owns these partitions.
+    /// A worker is alive. Said every second, and whenever the list changes.
     Alive {
         /// The worker's name, unique to one run of it.
         worker: Arc<str>,
-        /// What it owns.
+        /// The partitions that it is at work on: their loops have caught up with the log.
         partitions: Vec<Partition>,
     },
     /// A worker begins a partition: gateways attach its sessions again.
     Began {
         /// Which.
         partition: Partition,
+    },
+    /// A worker stops in order: the others count it no more. It goes on with each of its partitions until the one who
+    /// takes it is at work.
+    Leaving {
+        /// The worker's name.
+        worker: Arc<str>,
     },
 }

@@ -11,12 +11,14 @@ use crate::message::Profile;
 pub struct InboxRow {
     /// When it entered the mailbox.
     pub at: Timestamp,
-    /// The chat that made it.
+    /// The chat that made it; of an event that no chat made, the user's own notes.
     pub chat: ChatKey,
-    /// That chat's version.
+    /// That chat's version; 0 for an event that no chat made.
     pub version: u64,
     /// The event.
     pub event: Arc<Event>,
+    /// How many more events of that version follow.
+    pub rest: u32,
 }
 
 /// A device's cursor.
@@ -40,6 +42,9 @@ pub struct UserRow {
     pub last_seen: Timestamp,
     /// Online when the row was written.
     pub online: bool,
+    /// The name of the worker that wrote it. When that one is gone for good, whoever took its partition over has
+    /// written the row again, or the user is offline.
+    pub worker: Arc<str>,
 }
 
 /// A partition's checkpoint.

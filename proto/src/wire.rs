@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod pb;
 mod query;
+mod restored;
 mod row;
 mod signal;
 mod state;

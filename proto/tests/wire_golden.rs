@@ -12,6 +12,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use confab_chat::conversation;
+use confab_chat::conversation::restore::Hole;
 use confab_chat::row::{
     ClientIdRow, Deletion, HeadRow, LastMessage, MembershipRow, MessageRow, Role, RosterRow,
 };
@@ -21,7 +22,8 @@ use confab_chat::{
 };
 use confab_proto::message::{
     Announcement, Answer, Attach, AttachFrom, Attached, Beat, DeliverItem, DeliveryBody, Enroll, EntryBody,
-    LogEntry, MailboxEvent, Page, Profile, Query, QueryKind, Quoted, Signal, ToGateway,
+    LogEntry, MailboxEvent, Page, Profile, Query, QueryKind, Quoted, Restored, RestoredActor, Signal,
+    ToGateway,
 };
 use confab_proto::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 use confab_proto::wire::Wire;
@@ -66,6 +68,7 @@ fn all() -> Golden {
     give(&mut golden, "announcement", &announcements());
     give(&mut golden, "message-row", &message_rows());
     give_rows(&mut golden);
+    give_other_rows(&mut golden);
     give_states(&mut golden);
     golden
 }
@@ -190,6 +193,32 @@ fn ops() -> Vec<Op> {
     ]
 }
 
+fn restored() -> [EntryBody; 2] {
+    let chat = RestoredActor::Chat {
+        chat: group(),
+        head: chat_head(),
+        members: vec![(user("User1"), chat_member())],
+        holes: vec![Hole {
+            message_id: 123,
+            sender: user("User2"),
+            at: AT,
+        }],
+    };
+    let mailbox = RestoredActor::Mailbox {
+        user: user("User1"),
+        head: mailbox_head(),
+        seen: vec![(group(), 130)],
+    };
+    [chat, mailbox].map(|actor| {
+        EntryBody::Restored(Box::new(Restored {
+            proposal: entry_id("p-1"),
+            part: 1,
+            parts: 2,
+            actor,
+        }))
+    })
+}
+
 fn log_entries() -> Vec<LogEntry> {
     let commands = ops().into_iter().map(|op| {
         EntryBody::Command(Command {
@@ -219,6 +248,7 @@ fn log_entries() -> Vec<LogEntry> {
     });
     commands
         .chain([deliver, enroll, EntryBody::SetLogic(2)])
+        .chain(restored())
         .map(|body| LogEntry {
             id: entry_id("e-1"),
             body,
@@ -311,8 +341,9 @@ fn signals() -> Vec<Signal> {
         Signal::WentOffline {
             from: user("User1"),
             last_seen: AT,
-            to,
+            to: to.clone(),
         },
+        Signal::HandOver { online: to },
     ]
 }
 
@@ -457,6 +488,7 @@ fn announcements() -> Vec<Announcement> {
         Announcement::Began {
             partition: Partition(5),
         },
+        Announcement::Leaving { worker: "w-1".into() },
     ]
 }
 
@@ -502,7 +534,7 @@ fn give_rows(golden: &mut Golden) {
         version: 130,
     };
     give(golden, "client-id-row", &[client_id]);
-    let heads = [ChatKind::Dialog, ChatKind::Group, ChatKind::Channel].map(|kind| HeadRow {
+    let head = |kind, history_all| HeadRow {
         kind,
         name: "Team".into(),
         photo_url: Some("https://files.example/team".into()),
@@ -510,7 +542,14 @@ fn give_rows(golden: &mut Golden) {
         last: (kind != ChatKind::Dialog).then(last_message),
         delivered_up_to: 123,
         read_up_to: 122,
-    });
+        history_all,
+    };
+    let heads = [
+        head(ChatKind::Dialog, false),
+        head(ChatKind::Group, false),
+        head(ChatKind::Channel, false),
+        head(ChatKind::Group, true),
+    ];
     give(golden, "head-row", &heads);
     let roster = RosterRow {
         owner: user("User1"),
@@ -518,26 +557,38 @@ fn give_rows(golden: &mut Golden) {
         members: vec![user("User1"), user("User2")],
     };
     give(golden, "roster-row", &[roster]);
-    let memberships =
-        [None, Some(Role::Member), Some(Role::Admin), Some(Role::Owner)].map(|role| MembershipRow {
-            role,
-            listed: role.is_some(),
-            since: AT,
-            hidden_before: 3,
-            delivered: 123,
-            read: 122,
-        });
+    let membership = |role: Option<Role>, joined_at, last_sent| MembershipRow {
+        role,
+        listed: role.is_some(),
+        since: AT,
+        hidden_before: 3,
+        delivered: 123,
+        read: 122,
+        joined_at,
+        last_sent,
+    };
+    let memberships = [
+        membership(None, 0, 0),
+        membership(Some(Role::Member), 0, 0),
+        membership(Some(Role::Admin), 0, 0),
+        membership(Some(Role::Owner), 0, 0),
+        membership(Some(Role::Member), 2, 120),
+    ];
     give(golden, "membership-row", &memberships);
     give(golden, "mark-row", &[AT, Timestamp(0)]);
-    let inbox: Vec<InboxRow> = events()
-        .into_iter()
-        .map(|event| InboxRow {
-            at: AT,
-            chat: group(),
-            version: 130,
-            event: Arc::new(event),
-        })
-        .collect();
+}
+
+/// The rows that are no chat's.
+fn give_other_rows(golden: &mut Golden) {
+    let row = |event, rest| InboxRow {
+        at: AT,
+        chat: group(),
+        version: 130,
+        event: Arc::new(event),
+        rest,
+    };
+    let mut inbox: Vec<InboxRow> = events().into_iter().map(|event| row(event, 0)).collect();
+    inbox.push(row(Event::Chats, 2));
     give(golden, "inbox-row", &inbox);
     let cursor = CursorRow {
         up_to: 12,
@@ -549,8 +600,13 @@ fn give_rows(golden: &mut Golden) {
         profile: profile(),
         last_seen: AT,
         online: true,
+        worker: "".into(),
     };
-    give(golden, "user-row", &[known, UserRow::default()]);
+    let written = UserRow {
+        worker: "w-1".into(),
+        ..known.clone()
+    };
+    give(golden, "user-row", &[known, UserRow::default(), written]);
     let checkpoint = CheckpointRow {
         epoch: 1,
         seq: 1000,
@@ -566,8 +622,8 @@ fn give_rows(golden: &mut Golden) {
     give(golden, "reach-row", &[reach]);
 }
 
-fn give_states(golden: &mut Golden) {
-    let chat = conversation::Head {
+fn chat_head() -> conversation::Head {
+    conversation::Head {
         version: 130,
         epoch: 1,
         seq: 1000,
@@ -582,9 +638,11 @@ fn give_states(golden: &mut Golden) {
         photo_url: Some("https://files.example/team".into()),
         history_all: true,
         recent: [entry_id("e-1"), entry_id("e-2")].into(),
-    };
-    give(golden, "conversation-head", &[chat]);
-    let member = conversation::Member {
+    }
+}
+
+fn chat_member() -> conversation::Member {
+    conversation::Member {
         role: Some(Role::Admin),
         listed: true,
         since: AT,
@@ -593,15 +651,22 @@ fn give_states(golden: &mut Golden) {
         delivered: 123,
         read: 122,
         last_sent: 4,
-    };
-    give(golden, "conversation-member", &[member]);
-    let mailbox = mailbox::Head {
+    }
+}
+
+fn mailbox_head() -> mailbox::Head {
+    mailbox::Head {
         version: 130,
         epoch: 1,
         seq: 1000,
         time: AT,
         last: 124,
-    };
-    give(golden, "mailbox-head", &[mailbox]);
+    }
+}
+
+fn give_states(golden: &mut Golden) {
+    give(golden, "conversation-head", &[chat_head()]);
+    give(golden, "conversation-member", &[chat_member()]);
+    give(golden, "mailbox-head", &[mailbox_head()]);
     give(golden, "version-seen", &[0, 1 << 40]);
 }

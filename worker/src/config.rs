@@ -3,13 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use confab_chat::Timestamp;
+use confab_chat::{Partition, Timestamp};
+
+/// Which partitions a worker owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// All of them, for as long as it runs.
+    #[default]
+    All,
+    /// Its share among the workers that are alive.
+    Shared,
+    /// These, whatever others do. The others do not count it: it takes none of their share.
+    Fixed(Vec<Partition>),
+}
 
 /// A worker's settings. [`Config::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The worker's name. Unique to one run of it: the ids of its log entries begin with it.
     pub name: Arc<str>,
+    /// Which partitions it owns.
+    pub placement: Placement,
+    /// How often it says that it lives.
+    pub alive_every: Duration,
+    /// After how long a worker that says nothing is gone: four times `alive_every` at least, or one lost word would be
+    /// the end.
+    pub gone_after: Duration,
+    /// How long a worker is heard steadily before it gets a share, and how long one that starts listens before it takes
+    /// anything: a bit more than `alive_every`.
+    pub settle: Duration,
+    /// How long a worker that stops waits for those who take its partitions over.
+    pub handover: Duration,
     /// The most log entries of one batch.
     pub batch: usize,
     /// How many chats, and how many mailboxes, each partition keeps in memory beside those not yet written.
@@ -23,6 +47,9 @@ pub struct Config {
     pub query_tasks: usize,
     /// After how long without a heartbeat a gateway's session counts as gone.
     pub heartbeat_silence: Duration,
+    /// How long gateways are given to attach their sessions again where a partition has a new owner: for so long no
+    /// session is taken for a user's last.
+    pub reattach: Duration,
     /// How long `offline` is held back when a gateway drains.
     pub drain_hold: Duration,
     /// Where this is the only worker: when it started. Whoever a row shows as online since before then was so in a
@@ -36,6 +63,11 @@ impl Config {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            placement: Placement::All,
+            alive_every: Duration::from_secs(1),
+            gone_after: Duration::from_secs(4),
+            settle: Duration::from_millis(1250),
+            handover: Duration::from_secs(2),
             batch: 512,
             cached_states: 8192,
             flush_every: Duration::from_millis(250),
@@ -43,8 +75,15 @@ impl Config {
             query_tasks: 16,
             // Two beats of 10 s missed, and a little for the way; the sweep runs every second. Together below 25 s.
             heartbeat_silence: Duration::from_secs(22),
+            reattach: Duration::from_secs(1),
             drain_hold: Duration::from_secs(40),
             alone_since: None,
         }
+    }
+
+    /// A loop that has not run for so long may have lost what gateways said meanwhile. Shorter than what silence leaves
+    /// beyond one missed heartbeat.
+    pub(crate) fn missed_after(&self) -> Duration {
+        self.heartbeat_silence / 4 + self.flush_every
     }
 }

@@ -17,6 +17,9 @@ const QUERY_SECONDS: &str = "confab_worker_query_seconds";
 const CACHED: &str = "confab_worker_cached_states";
 const SESSIONS: &str = "confab_worker_attached_users";
 const STOPPED: &str = "confab_worker_partitions_stopped";
+const OWNED: &str = "confab_worker_partitions_owned";
+const TAKEOVERS: &str = "confab_worker_takeovers_total";
+const ALIVE: &str = "confab_worker_workers_alive";
 
 /// Says what each metric means. Called once, when a worker starts.
 pub(crate) fn describe() {
@@ -60,6 +63,15 @@ pub(crate) fn describe() {
         STOPPED,
         "Partitions stopped with an alarm: anything above 0 needs a person"
     );
+    describe_gauge!(
+        OWNED,
+        "Partitions that this worker is at work on: their loops have caught up with the log"
+    );
+    describe_counter!(
+        TAKEOVERS,
+        "Partitions that came to this worker after its start, from one that died, left or shares anew"
+    );
+    describe_gauge!(ALIVE, "Workers alive, as far as this one hears; itself is one");
 }
 
 /// What a loop counts, looked up once.
@@ -100,6 +112,18 @@ pub(crate) fn retried(what: &'static str) {
 
 pub(crate) fn partitions_stopped(count: usize) {
     gauge!(STOPPED).set(number(count));
+}
+
+pub(crate) fn partitions_owned(count: usize) {
+    gauge!(OWNED).set(number(count));
+}
+
+pub(crate) fn taken_over() {
+    counter!(TAKEOVERS).increment(1);
+}
+
+pub(crate) fn workers_alive(count: usize) {
+    gauge!(ALIVE).set(number(count));
 }
 
 pub(crate) fn query_seconds(kind: &'static str) -> Histogram {

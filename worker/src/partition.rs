@@ -10,29 +10,36 @@
 //! 6. later, write the changed states, then the checkpoint (`flush`).
 //!
 //! So a state row that says "applied up to N" is proof that all effects up to N are out, and whoever begins at the
-//! checkpoint (`begin`) redoes exactly what may be missing. The soft half (`signals`, `attach`, `resume`, `presence`,
-//! `typing`, over `sessions` and `cursors`) keeps nothing that its gateways would not say again.
+//! checkpoint (`begin`) redoes exactly what may be missing. Where the log before was lost, actors are brought up to what
+//! their rows say (`restore`, `standing`). The soft half (`signals`, `attach`, `resume`, `presence`, `typing`, over `soft`,
+//! `sessions` and `cursors`) keeps nothing that its gateways would not say again. What either sends stays within `bounds`.
 
 mod apply;
 mod attach;
 mod batch;
-mod begin;
+pub(crate) mod begin;
+mod bounds;
 mod cache;
 mod cursors;
 mod flush;
 mod lookups;
 mod presence;
+mod restore;
 mod resume;
 mod run;
+mod said;
 mod send;
 mod sessions;
 mod signals;
+mod soft;
+mod standing;
 mod states;
 mod typing;
 
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use confab_bus::Bus;
@@ -47,6 +54,8 @@ use crate::health::Health;
 use crate::metrics::Meters;
 use crate::seams::{Fault, Seams};
 use cache::{Cache, Cached, Stored};
+use restore::Ahead;
+pub(crate) use said::Begins;
 use signals::Soft;
 
 /// The version of the logic that this worker knows. What an entry does may change only with an entry `SetLogic`.
@@ -64,7 +73,22 @@ pub(crate) struct Shared<B, S> {
     pub(crate) seams: Seams<B, S>,
     pub(crate) config: Arc<Config>,
     pub(crate) health: Health,
-    pub(crate) stopping: CancellationToken,
+    /// Where a partition without an owner has got one.
+    pub(crate) begins: Begins,
+    /// How often any loop of this worker has begun: no two begin the ids of their entries alike.
+    begun: Arc<AtomicU64>,
+}
+
+impl<B: Bus, S: Store> Shared<B, S> {
+    pub(crate) fn new(seams: Seams<B, S>, config: Config, health: Health) -> Self {
+        Self {
+            begins: Begins::new(seams.bus.partitions()),
+            seams,
+            config: Arc::new(config),
+            health,
+            begun: Arc::default(),
+        }
+    }
 }
 
 /// The owner of a partition: everything its loop has in memory.
@@ -86,6 +110,8 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     logic: u32,
     chats: Cache<conversation::State>,
     mailboxes: Cache<mailbox::State>,
+    /// What the log says of actors that are of an earlier epoch.
+    ahead: Ahead,
     soft: Soft,
     /// Begins the ids of the entries that this loop appends; unique to it.
     prefix: String,
@@ -93,16 +119,23 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     appended: u64,
 }
 
-/// Runs a partition's loop until the worker stops, or an alarm does.
-pub(crate) async fn own<B: Bus, S: Store>(shared: Shared<B, S>, partition: Partition) {
+/// Runs a partition's loop until it is told to stop, or an alarm does.
+pub(crate) async fn own<B: Bus, S: Store>(
+    shared: Shared<B, S>,
+    partition: Partition,
+    stopping: CancellationToken,
+) {
     let _guard = PanicGuard {
         health: shared.health.clone(),
         partition,
     };
-    for attempt in 0u64.. {
+    // Who is connected is not in the log: it outlives a loop that begins again.
+    let mut soft = Soft::default();
+    loop {
         shared.health.starting(partition);
-        match Box::pin(run::run(&shared, partition, attempt)).await {
-            Ok(()) => return,
+        let attempt = shared.begun.fetch_add(1, Ordering::Relaxed);
+        match Box::pin(run::run(&shared, partition, attempt, &stopping, &mut soft)).await {
+            Ok(()) => break,
             Err(Fault::Alarm(why)) => return alarm(&shared.health, partition, &why),
             Err(Fault::Closed(why)) => {
                 tracing::warn!(
@@ -113,10 +146,11 @@ pub(crate) async fn own<B: Bus, S: Store>(shared: Shared<B, S>, partition: Parti
             }
         }
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = stopping.cancelled() => break,
             () = tokio::time::sleep(AGAIN) => {}
         }
     }
+    shared.health.ended(partition);
 }
 
 /// A loop cannot go on: says so, loudly.

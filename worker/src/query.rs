@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
+use crate::peers::Peers;
 use reads::Reads;
 
 /// How many reads one query has under way at a time.
@@ -31,10 +32,11 @@ pub(crate) async fn answer_all<B: Bus, S: Store>(
     bus: B,
     store: S,
     alone_since: Timestamp,
+    peers: Peers,
     queries: Arc<Mutex<mpsc::Receiver<Asked>>>,
     stopping: CancellationToken,
 ) {
-    let reads = Reads::new(store, alone_since);
+    let reads = Reads::new(store, alone_since, peers);
     loop {
         let next = async { queries.lock().await.recv().await };
         let Some(Some(asked)) = stopping.run_until_cancelled(next).await else {

@@ -99,10 +99,15 @@ impl<B: Bus, S: Store> Seams<B, S> {
 
     /// Reads a row.
     pub(crate) async fn get<T: Wire>(&self, key: Key) -> Result<Option<T>, Fault> {
+        self.record(key).await?.as_ref().map(decode).transpose()
+    }
+
+    /// Reads a row with the version that wrote it.
+    pub(crate) async fn record(&self, key: Key) -> Result<Option<Record>, Fault> {
         let mut backoff = Backoff::new("get");
         loop {
             match self.store.get(key.clone()).await {
-                Ok(record) => return record.as_ref().map(decode).transpose(),
+                Ok(record) => return Ok(record),
                 Err(error) => backoff.consider(error).await?,
             }
         }

@@ -121,7 +121,9 @@ impl Core {
     fn check_room(&self, entry: &LogEntry, cost: usize) -> Result<(), AppendError> {
         let limit = match entry.body {
             EntryBody::Command(_) | EntryBody::Enroll(_) => self.options.memory_bytes / 5 * 4,
-            EntryBody::Deliver(_) | EntryBody::SetLogic(_) => self.options.memory_bytes,
+            EntryBody::Deliver(_) | EntryBody::SetLogic(_) | EntryBody::Restored(_) => {
+                self.options.memory_bytes
+            }
         };
         if self.held.load(Ordering::Relaxed) + cost as u64 <= limit {
             return Ok(());

@@ -7,6 +7,7 @@ const DROPPED: &str = "confab_bus_dropped_total";
 const UNDECODABLE: &str = "confab_bus_undecodable_total";
 const RECONNECTED: &str = "confab_bus_reconnects_total";
 const SLOW: &str = "confab_bus_slow_consumers_total";
+const ASKED_AGAIN: &str = "confab_bus_queries_asked_again_total";
 const REPAIRED: &str = "confab_bus_repairs_total";
 const REOPENED: &str = "confab_bus_readers_reopened_total";
 const FILL: &str = "confab_bus_log_fill_ratio";
@@ -19,6 +20,10 @@ pub(super) fn describe() {
     describe_counter!(
         SLOW,
         "Times NATS had more for this process than it could take in time"
+    );
+    describe_counter!(
+        ASKED_AGAIN,
+        "Queries that another worker was asked too, since the first kept silent"
     );
     describe_counter!(
         REPAIRED,
@@ -48,6 +53,11 @@ pub(super) fn undecodable(what: &'static str) {
 /// The connection was made again.
 pub(super) fn reconnected() {
     counter!(RECONNECTED).increment(1);
+}
+
+/// A worker keeps silent on a query.
+pub(super) fn asked_again() {
+    counter!(ASKED_AGAIN).increment(1);
 }
 
 /// A subscription could not keep up.

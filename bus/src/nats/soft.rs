@@ -11,7 +11,8 @@ use confab_chat::{GatewayId, Partition};
 use confab_proto::message::{Announcement, Answer, Query, Signal, ToGateway};
 use confab_proto::wire::Wire;
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{sleep, timeout};
 
 use super::core::Core;
 use super::metrics;
@@ -23,6 +24,10 @@ pub(super) const NO_ANSWER: &str = "Confab-No-Answer";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a worker may keep silent on a query before another is asked too.
+const SILENT: Duration = Duration::from_millis(500);
+/// How many workers are asked the same query.
+const AT_ONCE: usize = 4;
 /// How long a message of this process to itself may take, before it is sent again.
 const ECHO: Duration = Duration::from_secs(2);
 
@@ -61,11 +66,25 @@ impl Core {
         }
     }
 
+    /// Asks any worker, and where that one keeps silent, another: one that hangs is asked as long as NATS holds it for
+    /// connected, and its clients must not wait for it to be missed.
     pub(super) async fn query(&self, query: &Query) -> Result<Answer, QueryError> {
         if !self.is_connected() {
             return Err(QueryError("there is no connection to NATS".to_owned()));
         }
-        let request = Request::new().payload(query.encode()).timeout(None);
+        let payload = query.encode();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            asked.push(self.ask(payload.clone()));
+            tokio::select! {
+                Some(answer) = asked.next() => return answer,
+                () = sleep(SILENT), if asked.len() < AT_ONCE => metrics::asked_again(),
+            }
+        }
+    }
+
+    async fn ask(&self, payload: Bytes) -> Result<Answer, QueryError> {
+        let request = Request::new().payload(payload).timeout(None);
         let answer = self.client.send_request(self.subjects.query(), request);
         let answer = self.while_connected(timeout(ANSWER, answer)).await;
         let answer = answer.ok_or_else(|| QueryError("the connection was lost".to_owned()))?;

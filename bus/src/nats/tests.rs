@@ -19,8 +19,8 @@ const HOUR: Duration = Duration::from_secs(3600);
     reason = "tests are told by the environment where the server is"
 )]
 fn server() -> Option<String> {
-    if std::env::var("CONFAB_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
-        println!("not run: CONFAB_EMBEDDED_ONLY=1");
+    if std::env::var("CONFAB_TEST_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
+        println!("not run: CONFAB_TEST_EMBEDDED_ONLY=1");
         return None;
     }
     let server = std::env::var("CONFAB_TEST_NATS");

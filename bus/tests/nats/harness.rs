@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
     reason = "tests are told by the environment where the server is"
 )]
 pub(crate) fn server() -> Option<String> {
-    if std::env::var("CONFAB_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
-        println!("not run: CONFAB_EMBEDDED_ONLY=1");
+    if std::env::var("CONFAB_TEST_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
+        println!("not run: CONFAB_TEST_EMBEDDED_ONLY=1");
         return None;
     }
     let server = std::env::var("CONFAB_TEST_NATS");

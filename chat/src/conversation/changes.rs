@@ -116,20 +116,7 @@ impl Changes {
     }
 
     fn roster_row(&self, context: &Context<'_>) -> RosterRow {
-        let mut row = RosterRow {
-            owner: context.user().clone(),
-            admins: Vec::new(),
-            members: Vec::new(),
-        };
-        for (user, member) in self.members_after(context.state) {
-            match member.role {
-                Some(Role::Owner) => row.owner = user.clone(),
-                Some(Role::Admin) => row.admins.push(user.clone()),
-                Some(Role::Member) | None => {}
-            }
-            row.members.push(user.clone());
-        }
-        row
+        roster(context.user(), self.members_after(context.state))
     }
 
     /// The head's row, where it changed.
@@ -142,13 +129,20 @@ impl Changes {
         }
         let last = self.last.as_ref().or(head.last.as_ref()).cloned();
         let last_id = last.as_ref().map_or(0, |last| last.message_id);
-        let (kind, name, photo_url, created_at) = match &self.made {
-            Some(made) => (made.kind, &made.name, &made.photo_url, context.stamp.time),
+        let (kind, name, photo_url, created_at, history_all) = match &self.made {
+            Some(made) => (
+                made.kind,
+                &made.name,
+                &made.photo_url,
+                context.stamp.time,
+                made.history_all,
+            ),
             None => (
                 head.kind,
                 self.name.as_ref().unwrap_or(&head.name),
                 self.photo_url.as_ref().unwrap_or(&head.photo_url),
                 head.created_at,
+                head.history_all,
             ),
         };
         Some(HeadRow {
@@ -159,6 +153,7 @@ impl Changes {
             last,
             delivered_up_to: after.delivered.min(last_id),
             read_up_to: after.read.min(last_id),
+            history_all,
         })
     }
 
@@ -210,8 +205,59 @@ impl Changes {
 
 /// Those gone are kept only where their marks count again when they come back: where they would see what they
 /// marked.
-fn remembered(head: &Head, member: &Member) -> bool {
+pub(super) fn remembered(head: &Head, member: &Member) -> bool {
     member.role.is_some() || (head.open && head.history_all && member.delivered > 0)
+}
+
+/// The rows of a chat that show its state, but for its messages and marks.
+pub(super) fn whole_rows(state: &State) -> Vec<Row> {
+    let head = &state.head;
+    let mut everyone = Everyone::NOBODY;
+    let mut owner = None;
+    let mut rows: Vec<Row> = Vec::with_capacity(state.members.len() + 2);
+    for (user, member) in &state.members {
+        everyone.join(member);
+        owner = owner.or(Some(user).filter(|_| member.role == Some(Role::Owner)));
+        rows.push(Row::Membership {
+            user: user.clone(),
+            row: membership(member),
+        });
+    }
+    // Of a group that was deleted the row without members stands; there is no other.
+    if let Some(owner) = owner {
+        rows.push(Row::Roster(roster(owner, state.current())));
+    }
+    if head.open {
+        rows.push(Row::Head(HeadRow {
+            kind: head.kind,
+            name: head.name.clone(),
+            photo_url: head.photo_url.clone(),
+            created_at: head.created_at,
+            last: head.last.clone(),
+            delivered_up_to: everyone.delivered.min(head.last_id),
+            read_up_to: everyone.read.min(head.last_id),
+            history_all: head.history_all,
+        }));
+    }
+    rows
+}
+
+/// The row of the members there are; `owner` is named where none of them is one.
+fn roster<'a>(owner: &UserId, members: impl IntoIterator<Item = (&'a UserId, &'a Member)>) -> RosterRow {
+    let mut row = RosterRow {
+        owner: owner.clone(),
+        admins: Vec::new(),
+        members: Vec::new(),
+    };
+    for (user, member) in members {
+        match member.role {
+            Some(Role::Owner) => row.owner = user.clone(),
+            Some(Role::Admin) => row.admins.push(user.clone()),
+            Some(Role::Member) | None => {}
+        }
+        row.members.push(user.clone());
+    }
+    row
 }
 
 fn membership(member: &Member) -> MembershipRow {
@@ -222,6 +268,8 @@ fn membership(member: &Member) -> MembershipRow {
         hidden_before: member.hidden_before,
         delivered: member.delivered,
         read: member.read,
+        joined_at: member.joined_at,
+        last_sent: member.last_sent,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::state::{Head, Member, State};
 use super::{Facts, Input};
+use crate::epoch::first_version;
 use crate::ids::UserId;
 use crate::reject::{Code, Rejection};
 use crate::row::{ClientIdRow, Deletion, MarkKind, MessageRow, Role};
@@ -18,15 +19,10 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// What comes after `head`. A later epoch of the log starts far above every version of the one before, so that
-    /// its rows win over whatever the lost log wrote.
+    /// What comes after `head`.
     pub(super) fn after(head: &Head, input: &Input<'_>) -> Self {
-        let mut version = head.version;
-        if input.epoch > head.epoch && input.epoch > 1 {
-            version = version.max(u64::from(input.epoch) << 40);
-        }
         Self {
-            version: version + 1,
+            version: head.version + 1,
             time: head.time.max(input.time),
         }
     }
@@ -106,10 +102,21 @@ impl<'a> Context<'a> {
     }
 
     /// What the sender's own id of a message stands for already.
+    ///
+    /// A log that was lost may have left the row without its message. Then the message was never answered, its number
+    /// may have gone to another since, and the id stands for nothing.
     pub(super) fn sent_before(&self) -> Option<ClientIdRow> {
-        self.facts
-            .client_id
-            .filter(|row| row.version < self.stamp.version)
+        let row = self.facts.client_id?;
+        let head = &self.state.head;
+        let stands = || {
+            let mut messages = self.facts.messages.iter();
+            row.message_id <= head.last_id
+                && messages
+                    .any(|message| (message.message_id, message.version) == (row.message_id, row.version))
+        };
+        let counts =
+            row.version < self.stamp.version && (row.version >= first_version(head.epoch) || stands());
+        counts.then_some(row)
     }
 
     /// The time of `me`'s mark on a message marked before: that of the message where it is by another, else that of

@@ -28,9 +28,17 @@ pub(super) struct Content<'a> {
 /// `~c` before it.
 pub(super) fn dedup_key(client_message_id: Option<&str>, id: &EntryId) -> String {
     match client_message_id {
-        Some(own) if own.starts_with('~') => format!("~c{own}"),
-        Some(own) => own.to_owned(),
+        Some(own) => own_key(own),
         None => format!("~e{}", id.0),
+    }
+}
+
+/// The same of a message that has a clientMessageId.
+pub(super) fn own_key(client_message_id: &str) -> String {
+    if client_message_id.starts_with('~') {
+        format!("~c{client_message_id}")
+    } else {
+        client_message_id.to_owned()
     }
 }
 

@@ -21,7 +21,7 @@ pub struct State {
 /// All of a chat's state but its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// How many entries were applied (from epoch·2^40 on in a later epoch).
+    /// How many entries were applied, counted from the [first version](crate::epoch::first_version) of the epoch.
     pub version: u64,
     /// The epoch of the last entry applied.
     pub epoch: u32,

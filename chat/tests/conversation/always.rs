@@ -194,6 +194,7 @@ fn every_entry_counts_whatever_it_did() {
 fn a_later_epoch_starts_far_above_every_version_of_the_one_before() {
     let mut world = World::dialog();
     world.send("alice");
+    assert!(!world.state.covers(2, 1));
     for (seq, version) in [(1, (2 << 40) + 1), (2, (2 << 40) + 2)] {
         let mut entry = world.entry("bob", text("x"));
         (entry.epoch, entry.seq) = (2, seq);

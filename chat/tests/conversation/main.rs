@@ -13,6 +13,7 @@ mod messages;
 mod model;
 mod naive;
 mod replay;
+mod restore;
 mod script;
 mod total;
 mod world;

@@ -50,6 +50,8 @@ enum Twist {
     Panic,
     /// The log was lost and a new epoch begun.
     Epoch,
+    /// The state is written.
+    Flush,
 }
 
 /// An operation; messages are picked counting back from one above the last.
@@ -109,6 +111,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<sample::Index>().prop_map(Twist::Copy),
         1 => Just(Twist::Panic),
         1 => Just(Twist::Epoch),
+        2 => Just(Twist::Flush),
     ];
     (player(), what(), -3..20i64, twist).prop_map(|(by, what, later, twist)| Step {
         by,
@@ -175,15 +178,22 @@ impl Script {
             clock += step.later;
             if matches!(step.twist, Twist::Epoch) {
                 epoch += 1;
+                // By then it is later than it ever was.
+                clock += 1000;
             }
             let op = self.op(&world, &step.what);
             let mut next = entry(&log, command(&self.chat(), step.by, op), epoch, clock);
             next.panics = matches!(step.twist, Twist::Panic);
-            if let (Twist::Copy(back), false) = (&step.twist, log.is_empty()) {
-                let first: &Entry = back.get(&log);
+            // Of what was lost nothing comes again.
+            let here = &log[log.partition_point(|entry| entry.epoch < epoch)..];
+            if let (Twist::Copy(back), false) = (&step.twist, here.is_empty()) {
+                let first: &Entry = back.get(here);
                 (next.id, next.command, next.panics) = (first.id.clone(), first.command.clone(), false);
             }
             let reply = world.apply(&next);
+            if matches!(step.twist, Twist::Flush) {
+                world.flushed = world.state.clone();
+            }
             each(&mut world, &next, reply);
             log.push(next);
         }

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use confab_chat::conversation::restore::{self, Dated, Standing};
 use confab_chat::conversation::{self, Effects, Facts, Input, MarkFacts, Need, State};
-use confab_chat::row::{ClientIdRow, HeadRow, MarkKind, MembershipRow, MessageRow, RosterRow, Row};
+use confab_chat::row::{
+    ClientIdRow, HeadRow, LastMessage, MarkKind, MembershipRow, MessageRow, RosterRow, Row,
+};
 use confab_chat::{
     ChatKey, ChatKind, Code, Command, EntryId, Event, GatewayId, Op, Origin, Reply, RequestId, SessionId,
     Timestamp, UserId,
 };
+
+/// The most entries of a batch.
+pub(crate) const BATCH: u64 = 6;
 
 pub(crate) fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
@@ -60,6 +66,29 @@ pub(crate) enum Key {
     Membership(UserId),
 }
 
+impl Key {
+    fn of(row: &Row) -> Self {
+        match row {
+            Row::Message(row) => Self::Message(row.message_id),
+            Row::ClientId {
+                sender,
+                client_message_id,
+                ..
+            } => Self::ClientId(sender.clone(), client_message_id.clone()),
+            Row::Mark {
+                user, kind, up_to, ..
+            } => Self::Mark(user.clone(), *kind, *up_to),
+            Row::Head(_) => Self::Head,
+            Row::Roster(_) => Self::Roster,
+            Row::Membership { user, .. } => Self::Membership(user.clone()),
+        }
+    }
+
+    fn is_insert_only(&self) -> bool {
+        matches!(self, Self::ClientId(..) | Self::Mark(..))
+    }
+}
+
 /// A chat's rows: of two writes of one key the one with the higher version stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rows(pub(crate) BTreeMap<Key, (u64, Row)>);
@@ -67,28 +96,22 @@ pub(crate) struct Rows(pub(crate) BTreeMap<Key, (u64, Row)>);
 impl Rows {
     pub(crate) fn write(&mut self, effects: &Effects) {
         for row in &effects.rows {
-            let (key, insert_only) = match row {
-                Row::Message(row) => (Key::Message(row.message_id), false),
-                Row::ClientId {
-                    sender,
-                    client_message_id,
-                    ..
-                } => (Key::ClientId(sender.clone(), client_message_id.clone()), true),
-                Row::Mark {
-                    user, kind, up_to, ..
-                } => (Key::Mark(user.clone(), *kind, *up_to), true),
-                Row::Head(_) => (Key::Head, false),
-                Row::Roster(_) => (Key::Roster, false),
-                Row::Membership { user, .. } => (Key::Membership(user.clone()), false),
-            };
-            match self.0.get(&key) {
-                Some((version, stands)) if *version == effects.version || insert_only => {
-                    assert_eq!(row, stands, "{key:?} is written again, with other content");
-                }
-                Some((version, _)) if *version > effects.version => {}
-                _ => {
-                    self.0.insert(key, (effects.version, row.clone()));
-                }
+            self.put(effects.version, row);
+        }
+    }
+
+    pub(crate) fn put(&mut self, version: u64, row: &Row) {
+        let key = Key::of(row);
+        match self.0.get(&key) {
+            // Only what a lost log left in part may be written again with other content.
+            Some((before, stands))
+                if *before == version || (key.is_insert_only() && before >> 40 == version >> 40) =>
+            {
+                assert_eq!(row, stands, "{key:?} is written again, with other content");
+            }
+            Some((before, _)) if *before > version => {}
+            _ => {
+                self.0.insert(key, (version, row.clone()));
             }
         }
     }
@@ -101,7 +124,14 @@ impl Rows {
                 Need::ClientId {
                     sender,
                     client_message_id,
-                } => facts.client_id = self.client_id(sender, client_message_id),
+                    epoch_from,
+                } => {
+                    facts.client_id = self.client_id(sender, client_message_id);
+                    let earlier = facts.client_id.filter(|row| row.version < *epoch_from);
+                    facts
+                        .messages
+                        .extend(earlier.and_then(|row| self.message(row.message_id)));
+                }
                 Need::Message(id) => facts.messages.extend(self.message(*id)),
                 Need::Marks { user, at, .. } => {
                     facts.marks = MarkFacts {
@@ -175,6 +205,65 @@ impl Rows {
     }
 }
 
+/// What a worker finds of a chat, beside its state; messages get the row of their sender's own id.
+pub(crate) fn standing(before: &State, rows: &mut Rows) -> Standing {
+    let standing = found(before, rows);
+    for id in standing.messages.keys().filter(|id| **id > before.head.last_id) {
+        let message = rows.message(*id).expect("it was found");
+        if let Some(row) = restore::client_id(&message) {
+            rows.put(message.version, &row);
+        }
+    }
+    standing
+}
+
+fn found(before: &State, rows: &Rows) -> Standing {
+    let get = |key: &Key| rows.0.get(key).map(|(version, row)| (*version, row.clone()));
+    let mut standing = Standing {
+        head: get(&Key::Head).and_then(|(_, row)| match row {
+            Row::Head(row) => Some(row),
+            _ => None,
+        }),
+        roster: get(&Key::Roster).and_then(|(version, row)| match row {
+            Row::Roster(row) => Some(Dated { version, row }),
+            _ => None,
+        }),
+        ..Standing::default()
+    };
+    for user in standing.users(before) {
+        if let Some((version, Row::Membership { row, .. })) = get(&Key::Membership(user.clone())) {
+            standing.memberships.insert(user, Dated { version, row });
+        }
+    }
+    standing.messages_from = standing.messages_from(before, BATCH);
+    for (_, row) in rows
+        .0
+        .range(Key::Message(standing.messages_from)..=Key::Message(u64::MAX))
+    {
+        let Row::Message(row) = &row.1 else { continue };
+        standing
+            .messages
+            .insert(row.message_id, (row.sender.clone(), row.created_at));
+        standing.last = Some(LastMessage {
+            message_id: row.message_id,
+            sender: row.sender.clone(),
+            text: row.text.clone(),
+            at: row.created_at,
+            deleted: row.deleted.is_some(),
+        });
+    }
+    for user in standing.users(before) {
+        let highest = |kind| {
+            rows.marks(&user, kind, 0, u64::MAX)
+                .next_back()
+                .map_or(0, |(up_to, _)| up_to)
+        };
+        let marks = (highest(MarkKind::Delivered), highest(MarkKind::Read));
+        standing.marks.insert(user, marks);
+    }
+    standing
+}
+
 /// An event in few words: `new 1 alice`, `dlvrd 5 bob @30`.
 pub(crate) fn in_words(event: &Event) -> String {
     match event {
@@ -233,6 +322,10 @@ pub(crate) fn command(chat: &ChatKey, by: &str, op: Op) -> Command {
 
 pub(crate) struct World {
     pub(crate) state: State,
+    /// The state as it was last written: what is left of it when the log is lost.
+    pub(crate) flushed: State,
+    /// What the last entry found, where it was the first of an epoch.
+    pub(crate) restored: Option<(State, Rows)>,
     pub(crate) rows: Rows,
     /// Entry number n happens at n·10.
     pub(crate) seq: u64,
@@ -243,6 +336,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(chat: ChatKey) -> Self {
         Self {
+            flushed: State::new(chat.clone()),
+            restored: None,
             state: State::new(chat),
             rows: Rows::default(),
             seq: 0,
@@ -282,6 +377,11 @@ impl World {
 
     /// Applies an entry; nothing where it is a repeated copy.
     pub(crate) fn apply(&mut self, entry: &Entry) -> Option<Result<Reply, Code>> {
+        self.restored = None;
+        if entry.epoch > self.state.head.epoch.max(1) {
+            self.lose_log(entry.epoch);
+            self.restored = Some((self.state.clone(), self.rows.clone()));
+        }
         let effects = entry.apply(&mut self.state, &self.rows);
         self.rows.write(&effects);
         for delivery in effects
@@ -297,6 +397,16 @@ impl World {
         self.last = effects;
         let reply = self.last.reply.clone();
         reply.map(|reply| reply.map_err(|rejection| rejection.code))
+    }
+
+    /// The log is lost: the state as it was last written is brought up to the rows.
+    pub(crate) fn lose_log(&mut self, epoch: u32) {
+        let standing = standing(&self.flushed, &mut self.rows);
+        let (state, rows) = restore::begin(restore::restore(&self.flushed, &standing, epoch));
+        for row in &rows {
+            self.rows.put(state.head.version, row);
+        }
+        (self.state, self.flushed) = (state.clone(), state);
     }
 
     pub(crate) fn run(&mut self, by: &str, op: Op) -> Result<Reply, Code> {

@@ -53,6 +53,9 @@ pub(super) const EVENTS: usize = 16_384;
 /// Items of one log entry: what fits with the shortest names.
 pub(super) const ITEMS: usize = ENTRY_BYTES / 16;
 
+/// Members, numbers or chats in one part of a restored state: what fits with the shortest names.
+pub(super) const RESTORED: usize = ENTRY_BYTES / 8;
+
 /// Entry ids that a chat remembers: the bound in force, with room for others.
 pub(super) const RECENT: usize = 1024;
 

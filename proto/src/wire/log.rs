@@ -18,6 +18,7 @@ impl Form for LogEntry {
             }),
             EntryBody::Enroll(enroll) => pb::log_entry::Body::Enroll(enroll.to_message()),
             EntryBody::SetLogic(version) => pb::log_entry::Body::SetLogic(pb::SetLogic { version: *version }),
+            EntryBody::Restored(restored) => pb::log_entry::Body::Restored(restored.to_message()),
         };
         pb::LogEntry {
             id: self.id.to_message(),
@@ -33,6 +34,9 @@ impl Form for LogEntry {
             }
             pb::log_entry::Body::Enroll(enroll) => EntryBody::Enroll(Form::from_message(enroll)?),
             pb::log_entry::Body::SetLogic(logic) => EntryBody::SetLogic(logic.version),
+            pb::log_entry::Body::Restored(restored) => {
+                EntryBody::Restored(Box::new(Form::from_message(restored)?))
+            }
         };
         Ok(Self {
             id: EntryId(message.id.into()),

@@ -102,6 +102,9 @@ impl Form for Announcement {
             Self::Began { partition } => pb::announcement::Kind::Began(pb::announcement::Began {
                 partition: partition.to_message(),
             }),
+            Self::Leaving { worker } => pb::announcement::Kind::Leaving(pb::announcement::Leaving {
+                worker: worker.to_message(),
+            }),
         };
         pb::Announcement { kind: Some(kind) }
     }
@@ -114,6 +117,9 @@ impl Form for Announcement {
             },
             pb::announcement::Kind::Began(began) => Self::Began {
                 partition: Form::from_message(began.partition)?,
+            },
+            pb::announcement::Kind::Leaving(leaving) => Self::Leaving {
+                worker: Form::from_message(leaving.worker)?,
             },
         })
     }

@@ -116,6 +116,7 @@ impl Form for HeadRow {
             last: to_option(self.last.as_ref()),
             delivered_up_to: self.delivered_up_to,
             read_up_to: self.read_up_to,
+            history_all: self.history_all,
         }
     }
 
@@ -128,6 +129,7 @@ impl Form for HeadRow {
             last: from_option(message.last)?,
             delivered_up_to: message.delivered_up_to,
             read_up_to: message.read_up_to,
+            history_all: message.history_all,
         })
     }
 }
@@ -163,6 +165,8 @@ impl Form for MembershipRow {
             hidden_before: self.hidden_before,
             delivered: self.delivered,
             read: self.read,
+            joined_at: self.joined_at,
+            last_sent: self.last_sent,
         }
     }
 
@@ -174,6 +178,8 @@ impl Form for MembershipRow {
             hidden_before: message.hidden_before,
             delivered: message.delivered,
             read: message.read,
+            joined_at: message.joined_at,
+            last_sent: message.last_sent,
         })
     }
 }
@@ -187,6 +193,7 @@ impl Form for InboxRow {
             chat: self.chat.to_message(),
             version: self.version,
             event: Some(self.event.to_message()),
+            rest: self.rest,
         }
     }
 
@@ -196,6 +203,7 @@ impl Form for InboxRow {
             chat: Form::from_message(message.chat)?,
             version: message.version,
             event: from_needed("an event", message.event)?,
+            rest: message.rest,
         })
     }
 }
@@ -228,6 +236,7 @@ impl Form for UserRow {
             profile: Some(self.profile.to_message()),
             last_seen: self.last_seen.0,
             online: self.online,
+            worker: self.worker.to_string(),
         }
     }
 
@@ -236,6 +245,7 @@ impl Form for UserRow {
             profile: from_needed("a profile", message.profile)?,
             last_seen: Timestamp(message.last_seen),
             online: message.online,
+            worker: message.worker.into(),
         })
     }
 }

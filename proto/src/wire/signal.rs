@@ -70,6 +70,9 @@ impl Form for Signal {
                 users: to_list(users),
             }),
             Self::WentOffline { from, last_seen, to } => went_offline(from, *last_seen, to),
+            Self::HandOver { online } => pb::signal::Kind::HandOver(pb::signal::HandOver {
+                online: to_list(online),
+            }),
         };
         pb::Signal { kind: Some(kind) }
     }
@@ -123,6 +126,9 @@ impl Form for Signal {
                 from: Form::from_message(offline.from)?,
                 last_seen: Timestamp(offline.last_seen),
                 to: from_list("receivers", limits::CONTACTS, offline.to)?,
+            },
+            pb::signal::Kind::HandOver(handed) => Self::HandOver {
+                online: from_list("users online", limits::CONTACTS, handed.online)?,
             },
         })
     }

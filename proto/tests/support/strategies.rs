@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use confab_chat::conversation;
+use confab_chat::conversation::restore::Hole;
 use confab_chat::row::{
     ClientIdRow, Deletion, HeadRow, LastMessage, MembershipRow, MessageRow, Role, RosterRow,
 };
@@ -12,7 +13,8 @@ use confab_chat::{
 };
 use confab_proto::message::{
     Announcement, Answer, Attach, AttachFrom, Attached, Beat, DeliverItem, DeliveryBody, Enroll, EntryBody,
-    LogEntry, MailboxEvent, Page, Profile, Query, QueryKind, Quoted, Signal, ToGateway,
+    LogEntry, MailboxEvent, Page, Profile, Query, QueryKind, Quoted, Restored, RestoredActor, Signal,
+    ToGateway,
 };
 use confab_proto::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 use proptest::collection::vec;
@@ -283,8 +285,39 @@ pub(crate) fn log_entry() -> impl Strategy<Value = LogEntry> {
         2 => vec(item, 0..3).prop_map(EntryBody::Deliver),
         1 => enroll.prop_map(EntryBody::Enroll),
         1 => any::<u32>().prop_map(EntryBody::SetLogic),
+        1 => restored().prop_map(|restored| EntryBody::Restored(Box::new(restored))),
     ];
     (entry_id(), body).prop_map(|(id, body)| LogEntry { id, body })
+}
+
+fn restored() -> impl Strategy<Value = Restored> {
+    let hole = (number(), user_id(), time()).prop_map(|(message_id, sender, at)| Hole {
+        message_id,
+        sender,
+        at,
+    });
+    let members = vec((user_id(), conversation_member()), 0..4);
+    let chat = (chat_key(), conversation_head(), members, vec(hole, 0..3)).prop_map(
+        |(chat, head, members, holes)| RestoredActor::Chat {
+            chat,
+            head,
+            members,
+            holes,
+        },
+    );
+    let seen = vec((chat_key(), number()), 0..4);
+    let mailbox = (user_id(), mailbox_head(), seen).prop_map(|(user, head, seen)| RestoredActor::Mailbox {
+        user,
+        head,
+        seen,
+    });
+    let actor = prop_oneof![chat, mailbox];
+    (entry_id(), 0..5u32, 1..5u32, actor).prop_map(|(proposal, part, more, actor)| Restored {
+        proposal,
+        part,
+        parts: part + more,
+        actor,
+    })
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
@@ -369,6 +402,7 @@ pub(crate) fn signal() -> impl Strategy<Value = Signal> {
             last_seen,
             to
         }),
+        users(4).prop_map(|online| Signal::HandOver { online }),
     ]
 }
 
@@ -445,6 +479,9 @@ pub(crate) fn announcement() -> impl Strategy<Value = Announcement> {
             partitions
         }),
         partition().prop_map(|partition| Announcement::Began { partition }),
+        text().prop_map(|worker| Announcement::Leaving {
+            worker: worker.into()
+        }),
     ]
 }
 
@@ -498,8 +535,8 @@ fn last_message() -> BoxedStrategy<LastMessage> {
 
 pub(crate) fn head_row() -> impl Strategy<Value = HeadRow> {
     let looks = (chat_kind(), text(), of(text()), time());
-    (looks, of(last_message()), number(), number()).prop_map(
-        |((kind, name, photo_url, created_at), last, delivered_up_to, read_up_to)| HeadRow {
+    (looks, of(last_message()), number(), number(), any::<bool>()).prop_map(
+        |((kind, name, photo_url, created_at), last, delivered_up_to, read_up_to, history_all)| HeadRow {
             kind,
             name,
             photo_url,
@@ -507,6 +544,7 @@ pub(crate) fn head_row() -> impl Strategy<Value = HeadRow> {
             last,
             delivered_up_to,
             read_up_to,
+            history_all,
         },
     )
 }
@@ -528,14 +566,17 @@ fn role() -> impl Strategy<Value = Option<Role>> {
 }
 
 pub(crate) fn membership_row() -> impl Strategy<Value = MembershipRow> {
-    (role(), any::<bool>(), time(), number(), number(), number()).prop_map(
-        |(role, listed, since, hidden_before, delivered, read)| MembershipRow {
+    let marks = (number(), number(), number(), number(), number());
+    (role(), any::<bool>(), time(), marks).prop_map(
+        |(role, listed, since, (hidden_before, delivered, read, joined_at, last_sent))| MembershipRow {
             role,
             listed,
             since,
             hidden_before,
             delivered,
             read,
+            joined_at,
+            last_sent,
         },
     )
 }
@@ -545,11 +586,14 @@ pub(crate) fn mark_row() -> impl Strategy<Value = Timestamp> {
 }
 
 pub(crate) fn inbox_row() -> impl Strategy<Value = InboxRow> {
-    (time(), chat_key(), number(), event()).prop_map(|(at, chat, version, event)| InboxRow {
-        at,
-        chat,
-        version,
-        event: Arc::new(event),
+    (time(), chat_key(), number(), event(), any::<u32>()).prop_map(|(at, chat, version, event, rest)| {
+        InboxRow {
+            at,
+            chat,
+            version,
+            event: Arc::new(event),
+            rest,
+        }
     })
 }
 
@@ -562,10 +606,13 @@ pub(crate) fn cursor_row() -> impl Strategy<Value = CursorRow> {
 }
 
 pub(crate) fn user_row() -> impl Strategy<Value = UserRow> {
-    (profile(), time(), any::<bool>()).prop_map(|(profile, last_seen, online)| UserRow {
-        profile,
-        last_seen,
-        online,
+    (profile(), time(), any::<bool>(), "[a-z0-9]{0,16}").prop_map(|(profile, last_seen, online, worker)| {
+        UserRow {
+            profile,
+            last_seen,
+            online,
+            worker: worker.into(),
+        }
     })
 }
 

@@ -21,8 +21,8 @@ pub(crate) fn address() -> Option<String> {
     let given = std::env::var("CONFAB_TEST_CQL")
         .ok()
         .filter(|given| !given.is_empty());
-    if given.is_none() && std::env::var("CONFAB_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
-        println!("not run: CONFAB_EMBEDDED_ONLY=1 leaves out what needs a CQL database");
+    if given.is_none() && std::env::var("CONFAB_TEST_EMBEDDED_ONLY").is_ok_and(|only| only == "1") {
+        println!("not run: CONFAB_TEST_EMBEDDED_ONLY=1 leaves out what needs a CQL database");
         return None;
     }
     assert!(

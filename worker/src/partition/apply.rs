@@ -7,7 +7,7 @@ use confab_bus::Bus;
 use confab_chat::conversation::{self, Input, Need};
 use confab_chat::mailbox::{self, At, Incoming};
 use confab_chat::{ChatKey, Command, EntryId, Timestamp, UserId};
-use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent};
+use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent, RestoredActor};
 use confab_proto::row::{CursorRow, InboxRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Store, Take, Write};
@@ -15,11 +15,12 @@ use confab_store::{Key, Range, Store, Take, Write};
 use super::batch::Batch;
 use super::cache::Cached;
 use super::lookups::Lookups;
+use super::restore::Lost;
 use super::{LOGIC, Owner};
 use crate::seams::Fault;
 
-/// A batch is cut where its entries name so many actors.
-const BATCH_ACTORS: usize = 4096;
+/// A batch is cut where its entries name so many actors. So it has no more commands for one chat either.
+pub(super) const BATCH_ACTORS: usize = 4096;
 
 impl<B: Bus, S: Store> Owner<B, S> {
     /// How many of the entries make one batch, at least one.
@@ -28,7 +29,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let fits = entries.iter().position(|logged| {
             actors += match &logged.entry.body {
                 EntryBody::Deliver(items) => items.iter().map(|item| item.to.len()).sum(),
-                EntryBody::Command(_) | EntryBody::Enroll(_) | EntryBody::SetLogic(_) => 1,
+                EntryBody::Command(_)
+                | EntryBody::Enroll(_)
+                | EntryBody::SetLogic(_)
+                | EntryBody::Restored(_) => 1,
             };
             actors > BATCH_ACTORS
         });
@@ -37,9 +41,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// Applies entries in order; what they do is gathered, nothing leaves yet.
     pub(super) async fn apply(&mut self, entries: &[Logged]) -> Result<Batch, Fault> {
-        self.load(entries).await?;
-        let mut lookups = self.look_ahead(entries).await?;
-        let mut batch = Batch::default();
+        let (mut batch, mut lookups) = (Batch::default(), Lookups::default());
+        self.ahead.look(entries)?;
+        let lost = self.load(entries).await?;
+        self.restore(lost, &mut batch, &mut lookups).await?;
+        self.look_up(entries, &mut lookups).await?;
         for logged in entries {
             match &logged.entry.body {
                 EntryBody::Command(command) => {
@@ -49,8 +55,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 EntryBody::Deliver(items) => self.apply_deliver(logged, items, &mut batch)?,
                 EntryBody::Enroll(enroll) => self.apply_enroll(logged, enroll, &mut batch).await?,
                 EntryBody::SetLogic(version) => self.set_logic(*version)?,
+                EntryBody::Restored(restored) => self.pass_restored(restored, &mut batch)?,
             }
         }
+        self.ahead.pass(entries);
         Ok(batch)
     }
 
@@ -63,8 +71,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
         Ok(())
     }
 
-    /// Loads the states that a batch needs and that are not here.
-    async fn load(&mut self, entries: &[Logged]) -> Result<(), Fault> {
+    /// Loads the states that a batch needs and that are not here. Those of an earlier epoch are left to be restored.
+    async fn load(&mut self, entries: &[Logged]) -> Result<Lost, Fault> {
         let mut chats: HashSet<&ChatKey> = HashSet::new();
         let mut users: HashSet<&UserId> = HashSet::new();
         for logged in entries {
@@ -79,24 +87,31 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 EntryBody::Enroll(enroll) if !self.mailboxes.ready(&enroll.user) => {
                     users.insert(&enroll.user);
                 }
+                EntryBody::Restored(restored) => match &restored.actor {
+                    RestoredActor::Chat { chat, .. } if !self.chats.ready(chat) => {
+                        chats.insert(chat);
+                    }
+                    RestoredActor::Mailbox { user, .. } if !self.mailboxes.ready(user) => {
+                        users.insert(user);
+                    }
+                    RestoredActor::Chat { .. } | RestoredActor::Mailbox { .. } => {}
+                },
                 EntryBody::Command(_) | EntryBody::Enroll(_) | EntryBody::SetLogic(_) => {}
             }
         }
         let seams = &self.seams;
         let chats = chats.into_iter().map(|chat| seams.load_state(chat.clone()));
-        for (chat, cached) in super::concurrently(chats.collect()).await? {
-            self.chats.take_in(chat, cached);
-        }
+        let chats = super::concurrently(chats.collect()).await?;
         let users = users.into_iter().map(|user| seams.load_state(user.clone()));
-        for (user, cached) in super::concurrently(users.collect()).await? {
-            self.mailboxes.take_in(user, cached);
-        }
-        Ok(())
+        let users = super::concurrently(users.collect()).await?;
+        Ok(Lost {
+            chats: self.chats.take_in_current(chats)?,
+            mailboxes: self.mailboxes.take_in_current(users)?,
+        })
     }
 
     /// Reads ahead what the commands of a batch will ask for, as far as the states before the batch tell.
-    async fn look_ahead(&mut self, entries: &[Logged]) -> Result<Lookups, Fault> {
-        let mut lookups = Lookups::default();
+    async fn look_up(&mut self, entries: &[Logged], lookups: &mut Lookups) -> Result<(), Fault> {
         let mut seen: HashSet<&ChatKey> = HashSet::new();
         let mut wanted: Vec<(ChatKey, Need)> = Vec::new();
         for logged in entries {
@@ -119,8 +134,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
                     .map(|need| (command.chat.clone(), need)),
             );
         }
-        lookups.fetch(&self.seams, wanted).await?;
-        Ok(lookups)
+        lookups.fetch(&self.seams, wanted).await
     }
 
     async fn apply_command(
@@ -217,38 +231,51 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let effects = mailbox::deliver(&mut cached.state, at, &incoming);
         self.meters.entries.increment(1);
         cached.changed.extend(effects.changed);
-        let present = self.soft.sessions.has(user);
-        let online = present && self.soft.sessions.is_online(user);
+        let online = self.soft.sessions.is_online(user);
         let mut events = effects.events.into_iter();
         for item in effects.fresh.iter().filter_map(|place| items.get(*place)) {
+            let mut rest = u32::try_from(item.events.len()).unwrap_or(u32::MAX);
             for (id, event) in events.by_ref().take(item.events.len()) {
+                rest = rest.saturating_sub(1);
                 let row = InboxRow {
                     at: effects.at,
                     chat: item.chat.clone(),
                     version: item.version,
                     event,
+                    rest,
                 };
-                batch.rows.push(Write {
-                    key: Key::Inbox(user.clone(), id),
-                    timestamp: effects.version,
-                    value: row.encode(),
-                    expires: Some(self.expiry(effects.at)),
-                });
-                if present {
-                    let event = MailboxEvent {
-                        id,
-                        at: row.at,
-                        event: row.event,
-                        quoted: None,
-                    };
-                    batch.live.entry(user.clone()).or_default().push(event);
-                }
+                self.put_event(user, (effects.version, id), row, batch);
             }
             if online && !item.greet.is_empty() {
                 batch.greets.push((user.clone(), item.greet.clone()));
             }
         }
         Ok(())
+    }
+
+    /// A mailbox of some version has got an event of some number: its row, and the frame where anybody is there.
+    pub(super) fn put_event(
+        &self,
+        user: &UserId,
+        (version, id): (u64, u64),
+        row: InboxRow,
+        batch: &mut Batch,
+    ) {
+        batch.rows.push(Write {
+            key: Key::Inbox(user.clone(), id),
+            timestamp: version,
+            value: row.encode(),
+            expires: Some(self.expiry(row.at)),
+        });
+        if self.soft.sessions.has(user) {
+            let event = MailboxEvent {
+                id,
+                at: row.at,
+                event: row.event,
+                quoted: None,
+            };
+            batch.live.entry(user.clone()).or_default().push(event);
+        }
     }
 
     /// Sets the cursor of a device that has none. One that has got a cursor since keeps it: a second entry for

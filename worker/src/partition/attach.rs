@@ -1,6 +1,7 @@
 //! Attaching a session: the one way in, for a connection, a resumption, a takeover and a lost frame alike.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use confab_bus::{AppendError, Bus};
 use confab_chat::{Timestamp, UserId, mailbox};
@@ -9,10 +10,10 @@ use confab_proto::row::{CursorRow, UserRow};
 use confab_store::{Key, StatePart, Store};
 
 use super::Owner;
-use super::cache::Stored;
+use super::cache::{Stored, is_current};
 use super::presence::{contacts, merged};
 use super::resume::{self, Page};
-use super::sessions::Session;
+use super::sessions::{Session, Told};
 use super::signals::Outbox;
 use crate::seams::{Fault, Seams};
 
@@ -52,6 +53,8 @@ struct Known {
 /// What was read for an attachment.
 struct Found {
     last: u64,
+    /// The mailbox is of an earlier epoch: what was read of it may not be all.
+    lost: bool,
     /// `None` for a device that must be enrolled first.
     place: Option<Place>,
     user: Option<UserRow>,
@@ -67,19 +70,28 @@ struct Place {
     reset: bool,
 }
 
-async fn look_up<B: Bus, S: Store>(seams: &Seams<B, S>, ask: &Attach, known: Known) -> Result<Found, Fault> {
+async fn look_up<B: Bus, S: Store>(
+    seams: &Seams<B, S>,
+    ask: &Attach,
+    known: Known,
+    epoch: u32,
+) -> Result<Found, Fault> {
     let user = &ask.user;
-    let last = match known.last {
-        Some(last) => last,
-        None => stored_last(seams, user).await?,
+    let (last, lost) = match known.last {
+        Some(last) => (last, false),
+        None => {
+            let head = stored_head(seams, user).await?;
+            (head.last, !is_current(head.epoch, epoch))
+        }
     };
     let mut found = Found {
         last,
+        lost,
         place: place(seams, ask, known.cursor, last).await?,
         user: None,
         contacts: BTreeSet::new(),
     };
-    if found.place.is_some() && !ask.away {
+    if found.place.is_some() && !lost && !ask.away {
         if !ask.repeat || !known.online {
             found.user = seams.get(Key::User(user.clone())).await?;
         }
@@ -90,11 +102,11 @@ async fn look_up<B: Bus, S: Store>(seams: &Seams<B, S>, ask: &Attach, known: Kno
     Ok(found)
 }
 
-/// The last event of a mailbox whose state is not in memory, and so stands in its row.
-async fn stored_last<B: Bus, S: Store>(seams: &Seams<B, S>, user: &UserId) -> Result<u64, Fault> {
+/// The head of a mailbox whose state is not in memory, and so stands in its row.
+async fn stored_head<B: Bus, S: Store>(seams: &Seams<B, S>, user: &UserId) -> Result<mailbox::Head, Fault> {
     let key = Key::State(mailbox::State::actor(user), StatePart::Head);
     let head: Option<mailbox::Head> = seams.get(key).await?;
-    Ok(head.map_or(0, |head| head.last))
+    Ok(head.unwrap_or_default())
 }
 
 async fn place<B: Bus, S: Store>(
@@ -144,21 +156,28 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let lookups = asks
             .iter()
             .zip(known)
-            .map(|(ask, known)| look_up(seams, &ask.attach, known));
+            .map(|(ask, known)| look_up(seams, &ask.attach, known, self.epoch));
         let found = super::concurrently(lookups.collect()).await?;
+        let mut lost = Vec::new();
         for (ask, found) in asks.into_iter().zip(found) {
             match found.place {
+                Some(_) if found.lost => lost.push(ask.attach),
                 Some(_) => self.attached(ask, found, out),
                 None => self.enroll(ask.attach).await,
             }
+        }
+        if !lost.is_empty() {
+            self.reopen(lost).await?;
         }
         Ok(())
     }
 
     fn known(&mut self, ask: &Attach) -> Known {
         let present = self.soft.sessions.get(&ask.user);
-        let online = present.is_some_and(|present| present.online);
-        let last = present.map(|present| present.last);
+        let online = present.is_some_and(|present| present.told == Told::Online);
+        // Of one whom only another owner knew nothing else is known.
+        let known = present.filter(|present| !present.sessions.is_empty());
+        let last = known.map(|present| present.last);
         let cached = self.mailboxes.peek(&ask.user).map(|state| state.head.last);
         Known {
             last: cached.or(last),
@@ -207,13 +226,19 @@ impl<B: Bus, S: Store> Owner<B, S> {
             place: Some(place),
             user: row,
             contacts,
+            ..
         } = found
         else {
             return;
         };
         let Ask { attach, answer } = ask;
         let cursor = self.move_cursor(&attach, &place, last);
-        let was_online = self.soft.sessions.is_online(&attach.user);
+        let row = out.users.get(&attach.user).cloned().or(row);
+        let was_online = match self.soft.sessions.told(&attach.user) {
+            Some(Told::Online) => true,
+            Some(Told::AsTheRow) => row.as_ref().is_some_and(|row| row.online),
+            Some(Told::Offline) | None => false,
+        };
         let session = Session {
             gateway: attach.gateway.clone(),
             id: attach.session,
@@ -231,9 +256,14 @@ impl<B: Bus, S: Store> Owner<B, S> {
             out.deliver(ended.gateway, attach.user.clone(), body);
         }
         let mut probes = 0;
-        if !attach.away {
+        if attach.away {
+            if let Some(until) = self.soft.gathers() {
+                self.soft.sessions.hold(&attach.user, Some(until));
+            }
+        } else {
             self.come_online(&attach, row, was_online, out);
             if !attach.repeat {
+                self.soft.has_connected(&attach.user);
                 let session = (attach.gateway.clone(), attach.session);
                 probes = self.probe(&attach.user, !was_online, Some(&session), contacts, out);
             }
@@ -266,25 +296,38 @@ impl<B: Bus, S: Store> Owner<B, S> {
     /// A session that counts as online. On a repeat contacts know already, unless the row says that they were told
     /// otherwise: then the user is settled as one who returns.
     fn come_online(&mut self, attach: &Attach, row: Option<UserRow>, was_online: bool, out: &mut Outbox) {
+        let now = self.soft.now();
         if attach.repeat && was_online {
+            if !self.soft.sessions.is_online(&attach.user) {
+                self.soft.sessions.set_online(&attach.user, true, now);
+                // The row of an owner that is gone says nothing for long.
+                if let Some(row) = row.filter(|row| row.worker != self.config.name) {
+                    let row = UserRow {
+                        last_seen: self.later(row.last_seen),
+                        worker: Arc::clone(&self.config.name),
+                        ..row
+                    };
+                    out.users.insert(attach.user.clone(), row);
+                }
+            }
             return;
         }
-        let now = self.soft.now();
         if attach.repeat && row.as_ref().is_none_or(|row| !row.online) {
             out.unsettled.push(attach.user.clone());
             return;
         }
         let old = row.unwrap_or_default();
         let profile = merged(old.profile.clone(), attach.profile.clone());
-        if !was_online || profile != old.profile {
+        if !was_online || profile != old.profile || old.worker != self.config.name {
             let row = UserRow {
                 profile,
                 last_seen: self.later(old.last_seen),
                 online: true,
+                worker: Arc::clone(&self.config.name),
             };
-            self.write_user(&attach.user, &row, out);
+            out.users.insert(attach.user.clone(), row);
         }
-        if !was_online {
+        if !self.soft.sessions.is_online(&attach.user) {
             self.soft.sessions.set_online(&attach.user, true, now);
         }
     }

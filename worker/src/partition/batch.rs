@@ -2,19 +2,15 @@
 //! mailboxes, and frames.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use confab_chat::row::Row;
 use confab_chat::{ActorKey, DeviceId};
-use confab_chat::{
-    ChatKey, Command, Delivery, Event, GatewayId, Partition, Rejection, Reply, SessionId, UserId,
-};
+use confab_chat::{ChatKey, Command, Delivery, GatewayId, Partition, Rejection, Reply, SessionId, UserId};
 use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Write};
 
-/// An entry of deliveries is closed at this size.
-const ENTRY_BYTES: usize = 512 * 1024;
+use super::bounds;
 
 /// Everything that leaves with a batch.
 #[derive(Default)]
@@ -81,7 +77,8 @@ impl Rows {
     }
 }
 
-fn row_write(chat: &ChatKey, version: u64, row: Row) -> Write {
+/// A row of a chat, as a version of the chat writes it.
+pub(super) fn row_write(chat: &ChatKey, version: u64, row: Row) -> Write {
     let chat = chat.clone();
     let (key, value) = match row {
         Row::Message(row) => (Key::Message(chat, row.message_id), row.encode()),
@@ -143,62 +140,15 @@ impl Mail {
     pub(super) fn into_entries(self) -> impl Iterator<Item = (Partition, Vec<Vec<DeliverItem>>)> {
         self.0
             .into_iter()
-            .map(|(partition, items)| (partition, split(items)))
+            .map(|(partition, items)| (partition, bounds::runs(items, item_bytes)))
     }
-}
-
-fn split(items: Vec<DeliverItem>) -> Vec<Vec<DeliverItem>> {
-    let mut entries = Vec::new();
-    let mut entry = Vec::new();
-    let mut size = 0;
-    for item in items {
-        let bytes = item_bytes(&item);
-        if size + bytes > ENTRY_BYTES && !entry.is_empty() {
-            entries.push(std::mem::take(&mut entry));
-            size = 0;
-        }
-        size += bytes;
-        entry.push(item);
-    }
-    if !entry.is_empty() {
-        entries.push(entry);
-    }
-    entries
 }
 
 /// No less than what an item takes in the log.
 fn item_bytes(item: &DeliverItem) -> usize {
-    let users = item
-        .to
-        .iter()
-        .chain(&item.greet)
-        .map(|user| user.as_str().len() + 4);
-    let events = item.events.iter().map(event_bytes);
+    let users = item.to.iter().chain(&item.greet).map(bounds::user_bytes);
+    let events = item.events.iter().map(|event| bounds::event_bytes(event));
     item.chat.as_str().len() + 32 + users.sum::<usize>() + events.sum::<usize>()
-}
-
-fn event_bytes(event: &Arc<Event>) -> usize {
-    /// Two chat or user ids, a client id, a quote and the numbers, each with its tag and length.
-    const FIXED: usize = 1024;
-    match &**event {
-        Event::New {
-            text, attachments, ..
-        }
-        | Event::Edit {
-            text, attachments, ..
-        } => {
-            let attachments = attachments.iter().map(|attachment| {
-                use confab_chat::AttachmentMeta::{File, Image, Video};
-                let kind = match &attachment.meta {
-                    File { extension, .. } => extension,
-                    Image { mimetype, .. } | Video { mimetype, .. } => mimetype,
-                };
-                attachment.id.len() + attachment.filename.len() + attachment.url.len() + kind.len() + 96
-            });
-            FIXED + text.len() + attachments.sum::<usize>()
-        }
-        Event::Chats | Event::Delete { .. } | Event::Delivered { .. } | Event::Read { .. } => FIXED,
-    }
 }
 
 #[cfg(test)]

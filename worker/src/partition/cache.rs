@@ -2,6 +2,8 @@
 //!
 //! Bounded: those that nobody writes are forgotten, the longest unused first. A state with changes that do not stand
 //! in the store yet is never forgotten; the loop flushes when there are too many of those.
+//!
+//! No entry is applied to a state of an earlier epoch: it is restored before it is taken in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -28,6 +30,8 @@ pub(crate) trait Stored: Sized {
     fn from_records(id: &Self::Id, records: &[Record]) -> Result<(Self, Vec<Self::Part>), Fault>;
     /// The actor's version.
     fn version(&self) -> u64;
+    /// The epoch of the log that the state belongs to; 0 for a new one.
+    fn epoch(&self) -> u32;
     /// The head's bytes.
     fn head(&self) -> Bytes;
     /// Which parts there are.
@@ -50,6 +54,9 @@ pub(crate) struct Cached<T: Stored> {
     pub(crate) changed: BTreeSet<T::Part>,
 }
 
+/// States as they were loaded.
+pub(crate) type Loaded<T> = Vec<(<T as Stored>::Id, Cached<T>)>;
+
 impl<T: Stored> Cached<T> {
     /// A state as its rows have it.
     pub(crate) fn load(id: &T::Id, records: &[Record]) -> Result<Self, Fault> {
@@ -60,6 +67,21 @@ impl<T: Stored> Cached<T> {
             whole: false,
             changed: BTreeSet::new(),
         })
+    }
+
+    /// A state that was restored from what its rows were. All of it is to be written, since what was loaded may stand
+    /// on one replica only.
+    pub(crate) fn restored(state: T, before: Self) -> Self {
+        let parts: BTreeSet<_> = state.parts().into_iter().collect();
+        let mut gone = before.gone;
+        gone.extend(before.state.parts());
+        gone.retain(|part| !parts.contains(part));
+        Self {
+            state,
+            gone,
+            whole: true,
+            changed: BTreeSet::new(),
+        }
     }
 
     /// The rows that are not written, as one batch. The head is always among them.
@@ -95,22 +117,35 @@ impl<T: Stored> Cached<T> {
     }
 }
 
+/// Whether a state of one epoch needs no restoring in another. Before the first epoch no log was lost.
+pub(crate) fn is_current(state: u32, epoch: u32) -> bool {
+    epoch <= 1 || state >= epoch
+}
+
 /// The states of one kind of actor.
 pub(crate) struct Cache<T: Stored> {
     /// In the hands of the current batch, or changed since the last flush.
     dirty: HashMap<T::Id, Box<Cached<T>>>,
     /// As they stand in the store.
     clean: LruCache<T::Id, Box<Cached<T>>>,
+    /// The log's epoch.
+    epoch: u32,
 }
 
 impl<T: Stored> Cache<T> {
     /// At most so many clean ones.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, epoch: u32) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Self {
             dirty: HashMap::new(),
             clean: LruCache::new(capacity),
+            epoch,
         }
+    }
+
+    /// Whether entries of the log can be applied to a state: it is not of an earlier epoch.
+    fn is_current(&self, state: &T) -> bool {
+        is_current(state.epoch(), self.epoch)
     }
 
     /// How many there are.
@@ -128,14 +163,38 @@ impl<T: Stored> Cache<T> {
         if self.dirty.contains_key(id) {
             return true;
         }
-        let Some((id, cached)) = self.clean.pop_entry(id) else {
-            return false;
-        };
-        self.dirty.insert(id, cached);
-        true
+        match self.clean.pop_entry(id) {
+            Some((id, cached)) if self.is_current(&cached.state) => {
+                self.dirty.insert(id, cached);
+                true
+            }
+            _ => false,
+        }
     }
 
-    /// Takes a loaded state into the batch.
+    /// Takes loaded states into the batch; returns those of an earlier epoch, which must be restored first.
+    pub(crate) fn take_in_current(&mut self, loaded: Loaded<T>) -> Result<Loaded<T>, Fault> {
+        let mut lost = Vec::new();
+        for (id, cached) in loaded {
+            let epoch = cached.state.epoch();
+            if epoch > self.epoch {
+                let why = format!(
+                    "the log is of epoch {}, the state of {} of {epoch}",
+                    self.epoch,
+                    T::actor(&id)
+                );
+                return Err(Fault::Alarm(why));
+            }
+            if self.is_current(&cached.state) {
+                self.take_in(id, cached);
+            } else {
+                lost.push((id, cached));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Takes a state into the batch.
     pub(crate) fn take_in(&mut self, id: T::Id, cached: Cached<T>) {
         self.dirty.insert(id, Box::new(cached));
     }

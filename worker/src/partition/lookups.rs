@@ -17,7 +17,8 @@ use crate::seams::{Fault, Seams, decode};
 
 /// A fact as the store has it.
 enum Found {
-    ClientId(Option<ClientIdRow>),
+    /// With its message, where that must be looked up too.
+    ClientId(Option<ClientIdRow>, Option<Box<MessageRow>>),
     Message(Option<Box<MessageRow>>),
     Marks(MarkFacts),
 }
@@ -103,6 +104,7 @@ impl Lookups {
             }
             if let Some(overlay) = overlay {
                 overlay.merge_marks(&need, &mut facts.marks);
+                overlay.replace_messages(&mut facts.messages);
             }
         }
         Ok(facts)
@@ -142,7 +144,10 @@ impl Lookups {
 impl Found {
     fn enter(&self, facts: &mut Facts) {
         match self {
-            Self::ClientId(row) => facts.client_id = *row,
+            Self::ClientId(row, message) => {
+                facts.client_id = *row;
+                facts.messages.extend(message.as_deref().cloned());
+            }
             Self::Message(row) => facts.messages.extend(row.as_deref().cloned()),
             Self::Marks(marks) => facts.marks = *marks,
         }
@@ -156,6 +161,7 @@ impl Overlay {
             Need::ClientId {
                 sender,
                 client_message_id,
+                ..
             } => {
                 let row = self.client_ids.get(&(sender.clone(), client_message_id.clone()));
                 facts.client_id = row.copied();
@@ -167,6 +173,15 @@ impl Overlay {
                 row.is_some()
             }
             Need::Marks { .. } => false,
+        }
+    }
+
+    /// Of messages that the batch has written, what it wrote.
+    fn replace_messages(&self, messages: &mut [MessageRow]) {
+        for message in messages {
+            if let Some(row) = self.messages.get(&message.message_id) {
+                *message = row.clone();
+            }
         }
     }
 
@@ -221,9 +236,16 @@ async fn find<B: Bus, S: Store>(seams: &Seams<B, S>, chat: &ChatKey, need: &Need
         Need::ClientId {
             sender,
             client_message_id,
+            epoch_from,
         } => {
             let id = client_message_id.as_str().into();
-            Found::ClientId(seams.get(Key::ClientId(chat.clone(), sender.clone(), id)).await?)
+            let key = Key::ClientId(chat.clone(), sender.clone(), id);
+            let row: Option<ClientIdRow> = seams.get(key).await?;
+            let message = match row.filter(|row| row.version < *epoch_from) {
+                Some(row) => seams.get(Key::Message(chat.clone(), row.message_id)).await?,
+                None => None,
+            };
+            Found::ClientId(row, message.map(Box::new))
         }
         Need::Message(id) => {
             let row: Option<MessageRow> = seams.get(Key::Message(chat.clone(), *id)).await?;

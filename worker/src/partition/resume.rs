@@ -11,12 +11,11 @@ use confab_proto::message::{MailboxEvent, Quoted};
 use confab_proto::row::InboxRow;
 use confab_store::{Key, Range, Store, Take};
 
+use super::bounds;
 use crate::seams::{Fault, Seams, decode};
 
 /// The most events of one answer.
 const EVENTS: u64 = 256;
-/// An answer ends where its events' bytes exceed this.
-const BYTES: usize = 512 * 1024;
 
 /// The events after a point.
 #[derive(Debug, Default)]
@@ -46,17 +45,15 @@ pub(super) async fn page<B: Bus, S: Store>(
     };
     let mut events: Vec<MailboxEvent> = Vec::new();
     let mut bytes = 0;
-    let mut reached = after;
-    for record in seams.scan(range, Take::All).await? {
+    for (id, record) in (after + 1..).zip(seams.scan(range, Take::All).await?) {
         bytes += record.value.len();
-        let full = bytes > BYTES && !events.is_empty();
-        if full || record.key != Key::Inbox(user.clone(), reached + 1) {
+        let full = bytes > bounds::BYTES && !events.is_empty();
+        if full || record.key != Key::Inbox(user.clone(), id) {
             break;
         }
         let row: InboxRow = decode(&record)?;
-        reached += 1;
         events.push(MailboxEvent {
-            id: reached,
+            id,
             at: row.at,
             event: row.event,
             quoted: None,
@@ -64,8 +61,12 @@ pub(super) async fn page<B: Bus, S: Store>(
     }
     // All rows up to the last stand before it counts as the last: one that is missing has expired.
     let expired = events.is_empty();
+    let mut events = dress(seams, user, events, Deleted::Stripped).await?;
+    // What they quote may be longer than they are.
+    events.truncate(bounds::fitting(&events, bounds::mailbox_event_bytes));
+    let reached = after + events.len() as u64;
     Ok(Page {
-        events: dress(seams, user, events, Deleted::Stripped).await?,
+        events,
         more: reached < last && !expired,
         expired,
     })

@@ -8,9 +8,12 @@ use confab_chat::Partition;
 use confab_proto::message::{Announcement, Logged, Signal};
 use confab_store::Store;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use super::begin::begin;
+use super::signals::Soft;
 use super::{Owner, Shared};
+use crate::config::Placement;
 use crate::seams::Fault;
 
 /// How many signals are handled before the log has its turn again.
@@ -20,18 +23,31 @@ const SHORTEST_FLUSH: Duration = Duration::from_millis(1);
 /// How often sessions are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Begins, catches up, and goes on until the worker stops.
+/// Begins, catches up, and goes on until it is told to stop. Who is connected is taken from `soft`, and left there.
 pub(super) async fn run<B: Bus, S: Store>(
     shared: &Shared<B, S>,
     partition: Partition,
     attempt: u64,
+    stopping: &CancellationToken,
+    soft: &mut Soft,
 ) -> Result<(), Fault> {
-    let stopping = &shared.stopping;
     let begun = tokio::select! {
         () = stopping.cancelled() => return Ok(()),
         begun = begin(shared, partition, attempt) => begun?,
     };
     let (mut owner, mut reader) = begun;
+    owner.soft = std::mem::take(soft);
+    let outcome = work(shared, &mut owner, &mut reader, stopping).await;
+    *soft = owner.soft;
+    outcome
+}
+
+async fn work<B: Bus, S: Store>(
+    shared: &Shared<B, S>,
+    owner: &mut Owner<B, S>,
+    reader: &mut B::Reader,
+    stopping: &CancellationToken,
+) -> Result<(), Fault> {
     let end = reader.end_at_open();
     // Until it has caught up the loop knows too little to answer: a mailbox may be behind what its devices have seen.
     while owner.position() < end {
@@ -42,15 +58,24 @@ pub(super) async fn run<B: Bus, S: Store>(
         };
         owner.take(&entries).await?;
     }
+    let partition = owner.partition;
+    owner.soft.listen_anew(&owner.config);
     owner.seams.bus.announce(Announcement::Began { partition }).await;
-    shared.health.caught_up(partition);
-    serve(shared, owner, reader).await
+    shared.health.at_work(partition);
+    serve(shared, owner, reader, stopping).await?;
+    owner.flush().await?;
+    if owner.config.placement == Placement::Shared {
+        owner.hand_over().await;
+    }
+    Ok(())
 }
 
+/// Entries, signals, and the clock, until it is told to stop.
 async fn serve<B: Bus, S: Store>(
     shared: &Shared<B, S>,
-    mut owner: Owner<B, S>,
-    mut reader: B::Reader,
+    owner: &mut Owner<B, S>,
+    reader: &mut B::Reader,
+    stopping: &CancellationToken,
 ) -> Result<(), Fault> {
     let mut flush = tokio::time::interval(owner.config.flush_every.max(SHORTEST_FLUSH));
     flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,18 +86,20 @@ async fn serve<B: Bus, S: Store>(
         let waiting = !signals.is_empty();
         let input = tokio::select! {
             biased;
-            () = shared.stopping.cancelled() => break,
+            () = stopping.cancelled() => return Ok(()),
             now = flush.tick() => {
+                owner.soft.turn(owner.config.missed_after());
                 owner.flush().await?;
                 if now.duration_since(swept) >= SWEEP {
                     swept = now;
-                    owner.sweep().await?;
+                    owner.sweep(&shared.begins).await?;
                 }
                 continue;
             }
             input = reader.input(owner.config.batch) => input?,
             () = std::future::ready(()), if waiting => Input::default(),
         };
+        owner.soft.turn(owner.config.missed_after());
         owner.take(&input.entries).await?;
         signals.extend(input.signals);
         if !signals.is_empty() {
@@ -80,7 +107,6 @@ async fn serve<B: Bus, S: Store>(
             owner.signals(signals.drain(..turn)).await?;
         }
     }
-    owner.flush().await
 }
 
 impl<B: Bus, S: Store> Owner<B, S> {

@@ -1,4 +1,4 @@
-//! How a batch leaves: rows, then answers, then deliveries to mailboxes, then live frames.
+//! How a batch leaves: rows, then answers, then deliveries to mailboxes and live frames.
 //!
 //! Appends to one partition go out one after the other, the next when the last is acknowledged, so that the first copy
 //! of every item arrives in the chat's order. Different partitions do not wait for each other.
@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 
 use confab_bus::Bus;
-use confab_chat::{EntryId, UserId};
+use confab_chat::{EntryId, GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, Logged, MailboxEvent, ToGateway};
 use confab_store::Store;
+use futures_util::future::try_join;
 
-use super::Owner;
 use super::batch::{Batch, Mail};
-use super::resume;
-use crate::seams::Fault;
+use super::{Owner, bounds, resume};
+use crate::seams::{Fault, Seams};
 
 impl<B: Bus, S: Store> Owner<B, S> {
     /// Sends a batch out; `last` is its last entry.
@@ -27,16 +27,19 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 .deliver(self.partition, seq, &gateway, message)
                 .await;
         }
-        self.append_mail(batch.mail).await?;
+        // What is live follows from the rows; that deliveries to other mailboxes are acknowledged is nothing to it.
+        let mail = self.entries(batch.mail);
+        let seams = self.seams.clone();
+        try_join(append_all(&seams, mail), self.send_live(batch.live, last.seq)).await?;
         (self.applied, self.applied_id) = (last.seq, last.entry.id.clone());
-        self.send_live(batch.live).await?;
         if !batch.greets.is_empty() || !batch.waiting.is_empty() {
             self.after_batch(batch.greets, batch.waiting).await?;
         }
         Ok(())
     }
 
-    async fn append_mail(&mut self, mail: Mail) -> Result<(), Fault> {
+    /// The entries that bring mail to each partition.
+    fn entries(&mut self, mail: Mail) -> Vec<(Partition, Vec<LogEntry>)> {
         let mut runs = Vec::new();
         for (partition, entries) in mail.into_entries() {
             let mut run = Vec::with_capacity(entries.len());
@@ -48,15 +51,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             }
             runs.push((partition, run));
         }
-        let seams = &self.seams;
-        let appends = runs.into_iter().map(|(partition, run)| async move {
-            for entry in run {
-                seams.append(partition, entry).await;
-            }
-            Ok(())
-        });
-        super::concurrently(appends.collect()).await?;
-        Ok(())
+        runs
     }
 
     /// The id of an entry that this loop appends.
@@ -65,8 +60,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
         EntryId(format!("{}.{}", self.prefix, self.appended).into())
     }
 
-    /// New events, to every gateway where their user has a session.
-    async fn send_live(&mut self, live: HashMap<UserId, Vec<MailboxEvent>>) -> Result<(), Fault> {
+    /// New events, to every gateway where their user has a session; they follow from the entries up to `seq`.
+    async fn send_live(&mut self, live: HashMap<UserId, Vec<MailboxEvent>>, seq: u64) -> Result<(), Fault> {
         for (user, events) in live {
             if let Some(last) = events.last() {
                 self.soft.advance(&user, last.id);
@@ -76,27 +71,42 @@ impl<B: Bus, S: Store> Owner<B, S> {
             } else {
                 events
             };
-            let mut gateways = self.soft.sessions.gateways(&user);
-            let Some(first) = gateways.pop() else {
-                continue;
-            };
-            for gateway in gateways {
-                let message = ToGateway {
-                    user: user.clone(),
-                    body: DeliveryBody::Live(events.clone()),
-                };
-                self.seams
-                    .bus
-                    .deliver(self.partition, self.applied, &gateway, message)
-                    .await;
+            let gateways = self.soft.sessions.gateways(&user);
+            for events in bounds::runs(events, bounds::mailbox_event_bytes) {
+                self.send_run(&user, events, &gateways, seq).await;
             }
-            let body = DeliveryBody::Live(events);
-            let message = ToGateway { user, body };
-            self.seams
-                .bus
-                .deliver(self.partition, self.applied, &first, message)
-                .await;
         }
         Ok(())
     }
+
+    async fn send_run(&self, user: &UserId, events: Vec<MailboxEvent>, gateways: &[GatewayId], seq: u64) {
+        let Some((last, others)) = gateways.split_last() else {
+            return;
+        };
+        let message = |events| ToGateway {
+            user: user.clone(),
+            body: DeliveryBody::Live(events),
+        };
+        let (bus, partition) = (&self.seams.bus, self.partition);
+        for gateway in others {
+            bus.deliver(partition, seq, gateway, message(events.clone()))
+                .await;
+        }
+        bus.deliver(partition, seq, last, message(events)).await;
+    }
+}
+
+/// Appends to each partition, one entry after the other; no partition waits for another.
+async fn append_all<B: Bus, S: Store>(
+    seams: &Seams<B, S>,
+    mail: Vec<(Partition, Vec<LogEntry>)>,
+) -> Result<(), Fault> {
+    let appends = mail.into_iter().map(|(partition, entries)| async move {
+        for entry in entries {
+            seams.append(partition, entry).await;
+        }
+        Ok(())
+    });
+    super::concurrently(appends.collect()).await?;
+    Ok(())
 }

@@ -4,11 +4,16 @@
 //! every connected user; a mailbox's state is not part of it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use confab_chat::{DeviceId, GatewayId, SessionId, UserId};
 
 /// Milliseconds since the loop began.
 pub(super) type Millis = u64;
+
+pub(super) fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
 
 /// A live connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,18 @@ pub(super) struct Session {
     pub(super) heard: Millis,
 }
 
+/// What contacts were last told of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    /// What the user's row says: it was told by another owner.
+    #[default]
+    AsTheRow,
+    /// Online, by this loop or as it has found in the row.
+    Online,
+    /// Offline.
+    Offline,
+}
+
 /// A user with a session, or whose `offline` is held back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Present {
@@ -31,9 +48,9 @@ pub(super) struct Present {
     pub(super) last: u64,
     /// When that event came.
     pub(super) advanced: Millis,
-    /// Contacts believe that the user is online.
-    pub(super) online: bool,
-    /// Not offline before this: the gateway drains, and the client will be back.
+    pub(super) told: Told,
+    /// Not offline before this: the gateway drains, and the client will be back; or other sessions of the user may not be
+    /// known yet.
     pub(super) hold: Option<Millis>,
     /// When the row that says `online` was written.
     pub(super) row_at: Millis,
@@ -45,14 +62,19 @@ impl Present {
         self.sessions.iter().any(|session| !session.away)
     }
 
-    /// Contacts believe that the user is online, and nothing is left that says so.
+    /// Contacts may believe that the user is online, and nothing is left that says so.
     fn is_leaving(&self, now: Millis) -> bool {
-        self.online && !self.is_live() && self.hold.is_none_or(|until| until <= now)
+        self.told != Told::Offline && !self.is_live() && self.hold.is_none_or(|until| until <= now)
     }
 
-    /// Contacts believe that the user is offline, but a session says otherwise.
+    /// Contacts may believe that the user is offline, but a session says otherwise.
     fn is_returning(&self) -> bool {
-        !self.online && self.is_live()
+        self.told != Told::Online && self.is_live()
+    }
+
+    /// Nothing is left of the user.
+    fn is_over(&self) -> bool {
+        self.sessions.is_empty() && self.told == Told::Offline
     }
 }
 
@@ -80,7 +102,12 @@ impl Sessions {
 
     /// Whether a user counts as online.
     pub(super) fn is_online(&self, user: &UserId) -> bool {
-        self.0.get(user).is_some_and(|present| present.online)
+        self.told(user) == Some(Told::Online)
+    }
+
+    /// What contacts were last told; `None` of a user of whom nothing is known.
+    pub(super) fn told(&self, user: &UserId) -> Option<Told> {
+        self.0.get(user).map(|present| present.told)
     }
 
     /// The gateways where a user has sessions, each once.
@@ -156,10 +183,33 @@ impl Sessions {
             .find(|known| known.id == id && known.gateway == *gateway)
     }
 
+    /// Another owner has told contacts that a user is online. One of whom no session comes by the given time is
+    /// leaving.
+    pub(super) fn expect(&mut self, user: UserId, until: Option<Millis>) {
+        self.0.entry(user).or_insert_with(|| Present {
+            hold: until,
+            ..Present::default()
+        });
+    }
+
+    /// Holds a user's `offline` back, if there is anybody to hold.
+    pub(super) fn hold(&mut self, user: &UserId, until: Option<Millis>) {
+        if let Some(present) = self.0.get_mut(user) {
+            present.hold = until;
+        }
+    }
+
+    /// Contacts may have been told otherwise by another owner: the row says what.
+    pub(super) fn doubt(&mut self, user: &UserId) {
+        if let Some(present) = self.0.get_mut(user) {
+            present.told = Told::AsTheRow;
+        }
+    }
+
     /// Sets what contacts believe, and forgets a user of whom nothing is left.
     pub(super) fn set_online(&mut self, user: &UserId, online: bool, now: Millis) {
         if let Some(present) = self.0.get_mut(user) {
-            present.online = online;
+            present.told = if online { Told::Online } else { Told::Offline };
             present.row_at = now;
             if !online {
                 present.hold = None;
@@ -170,11 +220,7 @@ impl Sessions {
 
     /// Forgets a user of whom nothing is left.
     pub(super) fn forget_absent(&mut self, user: &UserId) {
-        if self
-            .0
-            .get(user)
-            .is_some_and(|present| present.sessions.is_empty() && !present.online)
-        {
+        if self.0.get(user).is_some_and(Present::is_over) {
             self.0.remove(user);
         }
     }
@@ -195,7 +241,7 @@ impl Sessions {
                 .sessions
                 .extract_if(.., |session| session.heard < silent_since);
             swept.silent.extend(silent.map(|session| (user.clone(), session)));
-            if present.is_leaving(now) || (present.sessions.is_empty() && !present.online) {
+            if present.is_leaving(now) || present.is_over() {
                 swept.unsettled.push(user.clone());
             }
         }
@@ -207,8 +253,14 @@ impl Sessions {
         let stale = self
             .0
             .iter()
-            .filter(|(_, present)| present.online && present.row_at < written_before);
+            .filter(|(_, present)| present.told == Told::Online && present.row_at < written_before);
         stale.map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Users whom contacts may believe to be online.
+    pub(super) fn believed_online(&self) -> Vec<UserId> {
+        let online = self.0.iter().filter(|(_, present)| present.told != Told::Offline);
+        online.map(|(user, _)| user.clone()).collect()
     }
 }
 

@@ -3,20 +3,21 @@
 //! What a run of signals leads to is gathered and leaves together: rows first, then messages to gateways, then signals to
 //! other partitions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use confab_bus::Bus;
 use confab_chat::{DeviceId, GatewayId, Partition, SessionId, UserId};
 use confab_proto::message::{Attach, AttachFrom, Beat, DeliveryBody, Signal, ToGateway};
-use confab_proto::row::CursorRow;
-use confab_store::{Key, Store, Write};
+use confab_proto::row::{CursorRow, UserRow};
+use confab_store::{Key, Store};
 use tokio::time::Instant;
 
-use super::Owner;
 use super::attach::Ask;
-use super::cursors::{Clock, Cursors};
-use super::sessions::{Millis, Sessions};
-use super::typing::Throttle;
+use super::sessions::{Millis, millis};
+pub(super) use super::soft::Soft;
+use super::{Begins, Owner};
+use crate::config::Placement;
 use crate::seams::Fault;
 
 /// How many attachments are looked up at a time.
@@ -26,49 +27,14 @@ const LOST: Millis = 1000;
 /// How long a first connection waits for its cursor; the gateway asks again long before.
 const PENDING: Millis = 10_000;
 
-/// What a loop remembers of its users' connections.
-pub(super) struct Soft {
-    begun: Instant,
-    pub(super) sessions: Sessions,
-    pub(super) cursors: Cursors,
-    pub(super) clock: Clock,
-    pub(super) throttle: Throttle,
-    /// Devices that connect for the first time, while their cursor is on its way through the log.
-    pub(super) pending: HashMap<(GatewayId, SessionId), (Attach, Millis)>,
-}
-
-impl Default for Soft {
-    fn default() -> Self {
-        Self {
-            begun: Instant::now(),
-            sessions: Sessions::default(),
-            cursors: Cursors::default(),
-            clock: Clock::default(),
-            throttle: Throttle::default(),
-            pending: HashMap::new(),
-        }
-    }
-}
-
-impl Soft {
-    /// Milliseconds since the loop began.
-    pub(super) fn now(&self) -> Millis {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(Millis::MAX)
-    }
-
-    /// A mailbox has got events.
-    pub(super) fn advance(&mut self, user: &UserId, last: u64) {
-        let now = self.now();
-        if let Some(present) = self.sessions.get_mut(user) {
-            (present.last, present.advanced) = (last, now);
-        }
-    }
-}
+/// How long it takes to begin what a dead worker has left, after it was missed; and to say it again.
+const TAKEOVER: Duration = Duration::from_secs(5);
 
 /// What a run of signals leads to.
 #[derive(Default)]
 pub(super) struct Outbox {
-    pub(super) rows: Vec<Write>,
+    /// Rows of users, each once.
+    pub(super) users: BTreeMap<UserId, UserRow>,
     messages: Vec<(GatewayId, ToGateway)>,
     pub(super) signals: Vec<(Partition, Signal)>,
     /// Users whose sessions came or went.
@@ -133,9 +99,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 session,
                 away,
             } => {
-                if let Some(session) = self.soft.sessions.session(&user, &gateway, session) {
-                    session.away = away;
-                    out.unsettled.push(user);
+                if self.soft.sessions.session(&user, &gateway, session).is_some() {
+                    self.set_away(user, &gateway, session, away, out);
                 }
             }
             Signal::Typing { chat, user, stop } => self.typing(chat, user, stop, out).await?,
@@ -146,10 +111,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 reply_to,
                 to,
             } => self.probed(from, announce, reply_to, to, out),
-            Signal::AreOnline { to, users } => {
-                self.to_sessions(&to, || DeliveryBody::Online(users.clone()), out);
-            }
-            Signal::WentOffline { from, last_seen, to } => self.went_offline(&from, last_seen, &to, out),
+            Signal::AreOnline { to, users } => self.are_online(to, users, out),
+            Signal::WentOffline { from, last_seen, to } => self.went_offline(from, last_seen, to, out),
+            Signal::HandOver { online } => self.handed_over(online),
         }
         Ok(())
     }
@@ -161,14 +125,18 @@ impl<B: Bus, S: Store> Owner<B, S> {
         self.meters
             .sessions
             .set(crate::metrics::number(self.soft.sessions.len()));
-        self.seams.write(out.rows).await?;
+        self.write_users(out.users).await?;
         for (gateway, message) in out.messages {
             self.seams
                 .bus
                 .deliver(self.partition, self.applied, &gateway, message)
                 .await;
         }
+        let now = Instant::now();
         for (partition, signal) in out.signals {
+            if self.config.placement == Placement::Shared {
+                self.soft.said.note(now, partition, &signal);
+            }
             self.seams.bus.signal(partition, signal).await;
         }
         Ok(())
@@ -195,24 +163,39 @@ impl<B: Bus, S: Store> Owner<B, S> {
     }
 
     /// Looks through the sessions: silent ones are gone, held-back ones may be due, old rows are written again.
-    pub(super) async fn sweep(&mut self) -> Result<(), Fault> {
+    pub(super) async fn sweep(&mut self, begins: &Begins) -> Result<(), Fault> {
         let now = self.soft.now();
-        let silence = Millis::try_from(self.config.heartbeat_silence.as_millis()).unwrap_or(Millis::MAX);
         let mut out = Outbox::default();
         // Nobody is silent before there was time to speak.
-        if let Some(since) = now.checked_sub(silence) {
-            let swept = self.soft.sessions.sweep(now, since);
-            for (user, session) in swept.silent {
-                self.leave_cursor(&user, session.device, session.cursor);
-            }
-            out.unsettled = swept.unsettled;
-        } else {
-            out.unsettled = self.soft.sessions.sweep(now, 0).unsettled;
+        let since = now.checked_sub(millis(self.config.heartbeat_silence));
+        let since = since.filter(|since| self.soft.has_listened(*since));
+        let swept = self.soft.sessions.sweep(now, since.unwrap_or(0));
+        for (user, session) in swept.silent {
+            self.leave_cursor(&user, session.device, session.cursor);
         }
+        out.unsettled = swept.unsettled;
         self.soft.throttle.sweep(now);
         self.soft.pending.retain(|_, (_, since)| now < *since + PENDING);
-        self.refresh(&mut out).await?;
-        self.finish(out).await
+        for signal in self.soft.take_early() {
+            self.signal(signal, &mut out).await?;
+        }
+        if since.is_some() {
+            self.refresh(&mut out).await?;
+        }
+        self.finish(out).await?;
+        self.say_again(begins).await;
+        Ok(())
+    }
+
+    /// Says to partitions that had no owner what they have missed.
+    async fn say_again(&mut self, begins: &Begins) {
+        let now = Instant::now();
+        if let Some(before) = now.checked_sub(self.config.gone_after + TAKEOVER) {
+            self.soft.said.forget(before);
+        }
+        for (partition, signal) in self.soft.said.unheard(begins, now) {
+            self.seams.bus.signal(partition, signal).await;
+        }
     }
 
     /// To every gateway where a user has a session.
@@ -224,15 +207,30 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     fn detach(&mut self, user: UserId, gateway: &GatewayId, id: SessionId, draining: bool, out: &mut Outbox) {
         self.soft.pending.remove(&(gateway.clone(), id));
-        let Some(session) = self.soft.sessions.remove(&user, gateway, id) else {
-            return;
-        };
-        let now = self.soft.now();
-        let hold = Millis::try_from(self.config.drain_hold.as_millis()).unwrap_or(Millis::MAX);
-        if let Some(present) = self.soft.sessions.get_mut(&user).filter(|_| !session.away) {
-            present.hold = draining.then(|| now.saturating_add(hold));
+        let back_by = self.soft.now().saturating_add(millis(self.config.drain_hold));
+        let drained = draining.then_some(back_by);
+        let hold = drained.max(self.soft.gathers());
+        match self.soft.sessions.remove(&user, gateway, id) {
+            Some(session) => {
+                if !session.away {
+                    self.soft.sessions.hold(&user, hold);
+                }
+                self.leave_cursor(&user, session.device, session.cursor);
+            }
+            // It ended before it was attached again: contacts may have been told of it by the owner before.
+            None => self.soft.sessions.expect(user.clone(), hold),
         }
-        self.leave_cursor(&user, session.device, session.cursor);
+        out.unsettled.push(user);
+    }
+
+    /// A session that is known counts as offline, or again as online.
+    fn set_away(&mut self, user: UserId, gateway: &GatewayId, id: SessionId, away: bool, out: &mut Outbox) {
+        if let Some(session) = self.soft.sessions.session(&user, gateway, id) {
+            session.away = away;
+        }
+        if let Some(until) = self.soft.gathers().filter(|_| away) {
+            self.soft.sessions.hold(&user, Some(until));
+        }
         out.unsettled.push(user);
     }
 
@@ -301,8 +299,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         if let Some(session) = self.soft.sessions.session(&beat.user, gateway, beat.session) {
             session.heard = now;
             if session.away != beat.away {
-                session.away = beat.away;
-                out.unsettled.push(beat.user.clone());
+                self.set_away(beat.user.clone(), gateway, beat.session, beat.away, out);
             }
             if !behind {
                 return None;

@@ -41,6 +41,10 @@ impl Stored for conversation::State {
         self.head.version
     }
 
+    fn epoch(&self) -> u32 {
+        self.head.epoch
+    }
+
     fn head(&self) -> Bytes {
         self.head.encode()
     }
@@ -87,6 +91,10 @@ impl Stored for mailbox::State {
 
     fn version(&self) -> u64 {
         self.head.version
+    }
+
+    fn epoch(&self) -> u32 {
+        self.head.epoch
     }
 
     fn head(&self) -> Bytes {

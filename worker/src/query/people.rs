@@ -18,14 +18,18 @@ pub(super) struct Person {
     pub(super) row: UserRow,
     /// A row written before says nothing of who is online now.
     alone_since: Timestamp,
+    /// Whoever wrote the row lives.
+    vouched: bool,
 }
 
 impl Person {
     pub(super) async fn read<S: Store>(reads: &Reads<S>, id: UserId) -> Result<Self, Rejection> {
         let row: Option<UserRow> = reads.get(Key::User(id.clone())).await?;
+        let row = row.unwrap_or_default();
         Ok(Self {
             id,
-            row: row.unwrap_or_default(),
+            vouched: reads.peers.vouches(&row.worker),
+            row,
             alone_since: reads.alone_since,
         })
     }
@@ -48,7 +52,7 @@ impl Person {
     pub(super) fn last_seen(&self, now: Timestamp) -> Option<u64> {
         let last_seen = self.row.last_seen.0;
         let fresh = now.0.saturating_sub(last_seen) <= ONLINE_FOR && self.row.last_seen >= self.alone_since;
-        let online = self.row.online && fresh;
+        let online = self.row.online && fresh && self.vouched;
         (!online && last_seen > 0).then_some(last_seen)
     }
 }

@@ -4,17 +4,25 @@ use confab_chat::{Code, Rejection, Timestamp};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Record, Store, StoreError, Take};
 
+use crate::peers::Peers;
+
 /// The store, as queries read it.
 #[derive(Clone)]
 pub(super) struct Reads<S> {
     store: S,
     /// A user's row written before this says nothing of who is online now.
     pub(super) alone_since: Timestamp,
+    /// The workers that live.
+    pub(super) peers: Peers,
 }
 
 impl<S: Store> Reads<S> {
-    pub(super) fn new(store: S, alone_since: Timestamp) -> Self {
-        Self { store, alone_since }
+    pub(super) fn new(store: S, alone_since: Timestamp, peers: Peers) -> Self {
+        Self {
+            store,
+            alone_since,
+            peers,
+        }
     }
 
     /// Reads a row.

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use confab_bus::Faulty as FaultyBus;
 use confab_bus::faulty::BusFaults;
-use confab_chat::{ChatKey, EntryId, Op, Rejection, Reply, RequestId};
+use confab_bus::{Bus, Faulty as FaultyBus};
+use confab_chat::{ActorKey, ChatKey, EntryId, Op, Partition, Rejection, Reply, RequestId};
 use confab_proto::message::DeliveryBody;
 use confab_store::faulty::{Faulty as FaultyStore, StoreFaults};
 use confab_store::{Embedded, Key, Range, Record, Store, Take};
-use confab_worker::{Config, Worker};
+use confab_worker::{Config, Placement, Worker};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -18,16 +18,16 @@ use crate::support::untrimmed::Untrimmed;
 use crate::support::yielding::Yielding;
 use crate::support::{World, config, dialog, in_time, named, new, user};
 
-const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+pub(crate) const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// Random commands, some of them repeats.
-struct Script {
-    rng: StdRng,
-    chats: Vec<ChatKey>,
+pub(crate) struct Script {
+    pub rng: StdRng,
+    pub chats: Vec<ChatKey>,
 }
 
 impl Script {
-    async fn new(world: &mut World, seed: u64) -> (Self, Vec<RequestId>) {
+    pub(crate) async fn new<B: Bus>(world: &mut World<B>, seed: u64) -> (Self, Vec<RequestId>) {
         let group = ChatKey::group(&user("alice"), "friends");
         let op = Op::CreateChat {
             kind: confab_chat::ChatKind::Group,
@@ -42,7 +42,7 @@ impl Script {
         (Self { rng, chats }, vec![made])
     }
 
-    fn step(&mut self) -> (&'static str, ChatKey, Op) {
+    pub(crate) fn step(&mut self) -> (&'static str, ChatKey, Op) {
         let chat = self.chats[self.rng.random_range(0..self.chats.len())].clone();
         let who = USERS[self.rng.random_range(0..USERS.len())];
         let id = self.rng.random_range(1..12);
@@ -68,7 +68,7 @@ impl Script {
 }
 
 /// Every row that follows from the log alone, but for the states, whose versions count deliveries that came twice.
-async fn rows(store: &Embedded, chats: &[ChatKey]) -> Vec<Record> {
+pub(crate) async fn rows(store: &Embedded, chats: &[ChatKey]) -> Vec<Record> {
     let mut rows = Vec::new();
     for chat in chats {
         let all = (1, u64::from(u32::MAX));
@@ -104,8 +104,20 @@ async fn rows(store: &Embedded, chats: &[ChatKey]) -> Vec<Record> {
     rows
 }
 
+/// The states of all actors. Not the versions of their rows: a part is written again with whatever comes after it.
+async fn states(store: &Embedded, chats: &[ChatKey]) -> Vec<(Key, bytes::Bytes)> {
+    let chats = chats.iter().cloned().map(ActorKey::Chat);
+    let mailboxes = USERS.map(|who| ActorKey::Mailbox(user(who)));
+    let mut states = Vec::new();
+    for actor in chats.chain(mailboxes) {
+        let rows = store.scan(Range::State(actor), Take::All).await.unwrap();
+        states.extend(rows.into_iter().map(|row| (row.key, row.value)));
+    }
+    states
+}
+
 /// The events of each mailbox. Not their versions: a mailbox counts entries, also those that came twice.
-async fn inboxes(store: &Embedded) -> BTreeMap<&'static str, Vec<(Key, bytes::Bytes)>> {
+pub(crate) async fn inboxes(store: &Embedded) -> BTreeMap<&'static str, Vec<(Key, bytes::Bytes)>> {
     let mut inboxes = BTreeMap::new();
     for who in USERS {
         let range = Range::Inbox {
@@ -120,8 +132,7 @@ async fn inboxes(store: &Embedded) -> BTreeMap<&'static str, Vec<(Key, bytes::By
 }
 
 /// Runs a fresh worker until nothing moves any more, and stops it in order.
-async fn finish(world: &World, store: &Embedded, name: &str) {
-    let bus = Untrimmed(world.bus.clone());
+pub(crate) async fn finish<B: Bus>(bus: &B, store: &Embedded, name: &str) {
     // What one run delivers, the next finds when it starts: after the last delivery there is nothing new.
     for round in 0..2 {
         let config = config(&format!("{name}-{round}"));
@@ -150,8 +161,9 @@ async fn check_replies(world: &mut World, requests: &[RequestId]) {
 /// The rows must be what one undisturbed worker makes of the same log, on a store of its own.
 async fn check_rows(world: &World, chats: &[ChatKey]) {
     let (reference, _dir) = world.another_store();
-    finish(world, &world.store, "last").await;
-    finish(world, &reference, "reference").await;
+    let bus = Untrimmed(world.bus.clone());
+    finish(&bus, &world.store, "last").await;
+    finish(&bus, &reference, "reference").await;
     assert_eq!(rows(&world.store, chats).await, rows(&reference, chats).await);
     let inboxes = inboxes(&world.store).await;
     for (who, rows) in &inboxes {
@@ -167,7 +179,7 @@ async fn check_rows(world: &World, chats: &[ChatKey]) {
     assert!(inboxes["bob"].len() > 20, "the script does something");
 }
 
-fn small(name: &str, cached_states: usize) -> Config {
+pub(crate) fn small(name: &str, cached_states: usize) -> Config {
     Config {
         batch: 7,
         cached_states,
@@ -273,11 +285,57 @@ async fn owners_and_faults(seed: u64) {
         "{counts:?}"
     );
     store.set_faults(StoreFaults::default());
-    finish(&world, &world.store, "healed").await;
+    finish(&Untrimmed(world.bus.clone()), &world.store, "healed").await;
     // What was late lands over what stands: older versions must not win.
     store.settle().await.unwrap();
     check_rows(&world, &script.chats).await;
     check_replies(&mut world, &requests).await;
+}
+
+async fn two_fixed_owners(seed: u64) {
+    let mut world = World::new().await;
+    let (mut script, mut requests) = Script::new(&mut world, seed).await;
+    let mut workers = Vec::new();
+    for name in ["one", "two"] {
+        let owner = Config {
+            placement: Placement::Fixed((0..8).map(Partition).collect()),
+            ..small(name, 3)
+        };
+        let store = Yielding::new(world.store.clone(), seed);
+        workers.push(Worker::start(owner, Untrimmed(world.bus.clone()), store).await);
+    }
+    for _ in 0..150 {
+        let (who, chat, op) = script.step();
+        requests.push(world.gateway.command(who, &chat, op, None).await);
+        world.pass(Duration::from_millis(1));
+        for _ in 0..script.rng.random_range(0..12) {
+            tokio::task::yield_now().await;
+        }
+    }
+    check_replies(&mut world, &requests).await;
+    for worker in workers {
+        assert!(worker.shutdown(Duration::from_secs(20)).await);
+    }
+    // One worker that reads the same log, what the two have appended twice included.
+    let (reference, _dir) = world.another_store();
+    finish(&Untrimmed(world.bus.clone()), &reference, "reference").await;
+    finish(&Untrimmed(world.bus.clone()), &world.store, "last").await;
+    assert_eq!(
+        rows(&world.store, &script.chats).await,
+        rows(&reference, &script.chats).await
+    );
+    assert_eq!(
+        states(&world.store, &script.chats).await,
+        states(&reference, &script.chats).await
+    );
+    assert_eq!(inboxes(&world.store).await, inboxes(&reference).await);
+}
+
+#[tokio::test]
+async fn two_fixed_owners_leave_the_tables_that_one_leaves() {
+    for seed in 0..6 {
+        two_fixed_owners(seed).await;
+    }
 }
 
 #[tokio::test]

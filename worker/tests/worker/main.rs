@@ -4,10 +4,18 @@
 
 mod support;
 
+mod bounds;
 mod chats;
+mod cluster;
 mod crash;
+mod handover;
+mod logs;
 mod messages;
+mod owners;
 mod presence;
+mod recover;
+mod recover_anywhere;
 mod sessions;
+mod snapshot;
 mod startup;
 mod typing;

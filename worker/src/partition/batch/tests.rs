@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use confab_chat::row::{MembershipRow, Role};
-use confab_chat::{Attachment, AttachmentMeta, EntryId, Quote, Timestamp};
+use confab_chat::{Attachment, AttachmentMeta, EntryId, Event, Quote, Timestamp};
 use confab_proto::message::{EntryBody, LogEntry};
 
 use super::*;
@@ -77,7 +79,7 @@ fn entries_stay_below_the_bound_and_in_order() {
     for items in entries {
         let id = EntryId("worker.7.0.123456".into());
         let body = EntryBody::Deliver(items);
-        assert!(LogEntry { id, body }.encode().len() <= ENTRY_BYTES);
+        assert!(LogEntry { id, body }.encode().len() <= bounds::BYTES);
     }
 }
 
@@ -121,6 +123,8 @@ fn of_a_row_written_again_only_the_last_form_leaves() {
             hidden_before: 0,
             delivered: read,
             read,
+            joined_at: 0,
+            last_sent: 0,
         },
     };
     let mut rows = Rows::default();

@@ -105,6 +105,26 @@ fn a_sweep_drops_the_silent_and_tells_whom_to_settle() {
 }
 
 #[test]
+fn one_of_whom_another_owner_spoke_is_expected_for_a_while() {
+    let mut sessions = Sessions::default();
+    sessions.expect(user(), Some(2000));
+    sessions.forget_absent(&user());
+    assert!(sessions.has(&user()) && !sessions.is_online(&user()));
+    assert!(sessions.sweep(1999, 0).unsettled.is_empty());
+    assert_eq!(sessions.sweep(2000, 0).unsettled, [user()]);
+    assert_eq!(sessions.believed_online(), [user()]);
+
+    sessions.register(&user(), session("g1", 1, "phone"), 7, false);
+    assert!(sessions.is_returning(&user()) && !sessions.is_leaving(&user(), 2000));
+    sessions.set_online(&user(), true, 2000);
+    sessions.expect(user(), Some(3000));
+    assert!(
+        sessions.is_online(&user()),
+        "whose sessions are known is not expected"
+    );
+}
+
+#[test]
 fn a_connected_user_takes_little_memory() {
     // One session each: the map's entry, and the one place in the list.
     let bytes = size_of::<(UserId, Present)>() + size_of::<Session>();

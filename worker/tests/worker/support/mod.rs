@@ -1,6 +1,12 @@
 //! A world around a worker: a bus, a store, a gateway, and a clock that the test moves.
 
+pub(crate) mod copy;
+pub(crate) mod follower;
+pub(crate) mod pausable;
+pub(crate) mod replaced;
+pub(crate) mod torn;
 pub(crate) mod untrimmed;
+pub(crate) mod watch;
 pub(crate) mod yielding;
 
 use std::collections::VecDeque;
@@ -21,7 +27,8 @@ use confab_proto::message::{
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
 use confab_store::{Embedded, EmbeddedOptions, Horizon, NoLog, Range, Store, Take};
-use confab_worker::{Config, Worker};
+use confab_worker::{Config, Placement, Worker};
+use replaced::Replaced;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,17 +51,17 @@ impl Horizon for LocalHorizon {
     }
 }
 
-pub(crate) struct World {
-    pub bus: Local,
+pub(crate) struct World<B = Local> {
+    pub bus: B,
     pub store: Embedded,
     clock: Arc<AtomicU64>,
-    pub gateway: Gateway,
+    pub gateway: Gateway<B>,
     _dir: TempDir,
 }
 
 /// A gateway, as far as a worker sees one.
-pub(crate) struct Gateway {
-    bus: Local,
+pub(crate) struct Gateway<B = Local> {
+    bus: B,
     pub id: GatewayId,
     end: GatewayEnd,
     heard: VecDeque<ToGateway>,
@@ -82,23 +89,69 @@ pub(crate) fn config(name: &str) -> Config {
     }
 }
 
+/// Shares the partitions with others, and loses no time over it.
+pub(crate) fn sharing(name: &str) -> Config {
+    Config {
+        placement: Placement::Shared,
+        alive_every: Duration::from_millis(100),
+        gone_after: Duration::from_millis(600),
+        settle: Duration::from_millis(250),
+        reattach: Duration::from_millis(200),
+        ..config(name)
+    }
+}
+
 pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     let outcome = tokio::time::timeout(PATIENCE, future).await;
     outcome.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
+fn local_options(clock: &Arc<AtomicU64>) -> LocalOptions {
+    let clock = clock.clone();
+    LocalOptions {
+        segment_bytes: 1 << 20,
+        ..LocalOptions::new(Arc::new(move || clock.load(Ordering::Relaxed)))
+    }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_partitions(8).await
+    }
+
+    pub(crate) async fn with_partitions(partitions: u16) -> Self {
         let clock = Arc::new(AtomicU64::new(START));
-        let (bus_clock, store_clock) = (clock.clone(), clock.clone());
         let options = LocalOptions {
-            segment_bytes: 1 << 20,
-            ..LocalOptions::new(Arc::new(move || bus_clock.load(Ordering::Relaxed)))
+            partitions,
+            ..local_options(&clock)
         };
         let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
-        let dir = TempDir::new().unwrap();
-        let options = EmbeddedOptions::new(Arc::new(move || store_clock.load(Ordering::Relaxed)));
         let horizon = Arc::new(LocalHorizon(bus.horizon()));
+        Self::over(bus, horizon, clock).await
+    }
+
+    /// A world with a worker that is ready.
+    pub(crate) async fn with_worker() -> (Self, Worker) {
+        let world = Self::new().await;
+        let worker = world.start(config("w1")).await;
+        (world, worker)
+    }
+}
+
+impl World<Replaced> {
+    /// A world whose logs can be lost.
+    pub(crate) async fn whose_logs_can_be_lost() -> Self {
+        let clock = Arc::new(AtomicU64::new(START));
+        let bus = Replaced::new(local_options(&clock));
+        Self::over(bus, Arc::new(NoLog), clock).await
+    }
+}
+
+impl<B: Bus> World<B> {
+    async fn over(bus: B, horizon: Arc<dyn Horizon>, clock: Arc<AtomicU64>) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store_clock = clock.clone();
+        let options = EmbeddedOptions::new(Arc::new(move || store_clock.load(Ordering::Relaxed)));
         let store = Embedded::open(dir.path(), options, horizon).unwrap();
         let gateway = Gateway::join(&bus, "gw").await;
         Self {
@@ -110,17 +163,16 @@ impl World {
         }
     }
 
-    /// A world with a worker that is ready.
-    pub(crate) async fn with_worker() -> (Self, Worker) {
-        let world = Self::new().await;
-        let worker = world.start(config("w1")).await;
-        (world, worker)
-    }
-
     pub(crate) async fn start(&self, config: Config) -> Worker {
         let worker = Worker::start(config, self.bus.clone(), self.store.clone()).await;
         in_time("the worker", worker.ready()).await.unwrap();
         worker
+    }
+
+    /// Starts a worker that is one of several: the log keeps what one of them has done, for the others may not have.
+    pub(crate) async fn one_of_several(&self, config: Config) -> Worker {
+        let bus = untrimmed::Untrimmed(self.bus.clone());
+        Worker::start(config, bus, self.store.clone()).await
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -163,6 +215,15 @@ impl World {
             panic!("{reply:?}");
         };
         message_id
+    }
+
+    /// Two become contacts, and all that follows from that is over.
+    pub(crate) async fn befriend(&mut self, one: &str, other: &str) {
+        self.say(one, &dialog(one, other), "hi").await;
+        for who in [one, other] {
+            // The list of chats has changed, and there is a message.
+            self.inbox(who, 2).await;
+        }
     }
 
     /// Makes a group and returns its key.
@@ -258,8 +319,8 @@ pub(crate) fn named(text: &str, client_message_id: &str) -> Op {
     }
 }
 
-impl Gateway {
-    pub(crate) async fn join(bus: &Local, name: &str) -> Self {
+impl<B: Bus> Gateway<B> {
+    pub(crate) async fn join(bus: &B, name: &str) -> Self {
         let id = GatewayId(name.into());
         Self {
             bus: bus.clone(),
@@ -324,6 +385,31 @@ impl Gateway {
             }
         };
         in_time(what, found).await
+    }
+
+    /// All that was heard and not taken yet, as far as it has come.
+    pub(crate) fn drain(&mut self) -> Vec<ToGateway> {
+        let mut heard: Vec<_> = self.heard.drain(..).collect();
+        while let Ok(message) = self.end.deliveries.try_recv() {
+            heard.push(message);
+        }
+        heard
+    }
+
+    /// Who has come and gone, as one user hears it, in order: whether online, and who.
+    pub(crate) fn presence_of(&mut self, who: &str) -> Vec<(bool, UserId)> {
+        while let Ok(message) = self.end.deliveries.try_recv() {
+            self.heard.push_back(message);
+        }
+        let mut presence = Vec::new();
+        for message in self.heard.iter().filter(|message| message.user.as_str() == who) {
+            match &message.body {
+                DeliveryBody::Online(users) => presence.extend(users.iter().map(|user| (true, user.clone()))),
+                DeliveryBody::Offline { user, .. } => presence.push((false, user.clone())),
+                _ => {}
+            }
+        }
+        presence
     }
 
     /// Whether something was heard, as far as all that was sent before `until` is heard.

@@ -1,0 +1,183 @@
+//! What stands of an actor in the store, as its state is restored from it after its log was lost.
+
+use confab_bus::Bus;
+use confab_chat::conversation::restore::{self, Dated, Standing};
+use confab_chat::row::{LastMessage, MarkKind, MembershipRow, MessageRow, RosterRow};
+use confab_chat::{ChatKey, UserId, conversation, mailbox};
+use confab_proto::row::InboxRow;
+use confab_proto::wire::Wire;
+use confab_store::{Key, Range, Record, Store, Take};
+
+use super::apply::BATCH_ACTORS;
+use super::batch::row_write;
+use crate::seams::{Fault, Seams, decode};
+
+/// The most messages that a batch makes in one chat: so far above what stands whole may a part of one stand.
+const BATCH: u64 = BATCH_ACTORS as u64;
+/// How many messages or events are read at a time.
+const PAGE: u64 = 256;
+
+impl<B: Bus, S: Store> Seams<B, S> {
+    /// What stands of a chat. Messages above the state's last get the row by which their senders' repeats are known,
+    /// where that does not stand.
+    pub(super) async fn standing_chat(&self, before: &conversation::State) -> Result<Standing, Fault> {
+        let chat = &before.key;
+        let mut standing = Standing {
+            head: self.get(Key::Head(chat.clone())).await?,
+            ..Standing::default()
+        };
+        if !chat.is_dialog() {
+            let record = self.record(Key::Roster(chat.clone())).await?;
+            standing.roster = record.as_ref().map(dated::<RosterRow>).transpose()?;
+        }
+        let rows = standing.users(before).into_iter().map(|user| async move {
+            let key = Key::Membership(user.clone(), chat.clone());
+            let record = self.record(key).await?;
+            let row = record.as_ref().map(dated::<MembershipRow>).transpose()?;
+            Ok(row.map(|row| (user, row)))
+        });
+        let rows = super::concurrently(rows.collect()).await?;
+        standing.memberships = rows.into_iter().flatten().collect();
+        self.standing_messages(before, &mut standing).await?;
+        self.standing_marks(before, &mut standing).await?;
+        Ok(standing)
+    }
+
+    async fn standing_messages(
+        &self,
+        before: &conversation::State,
+        standing: &mut Standing,
+    ) -> Result<(), Fault> {
+        let chat = &before.key;
+        standing.messages_from = standing.messages_from(before, BATCH);
+        let mut from = standing.messages_from;
+        let mut known = standing.last_id(before);
+        loop {
+            let range = Range::Messages {
+                chat: chat.clone(),
+                from,
+                to: known + BATCH,
+            };
+            let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let records = self.scan(range, Take::First(page)).await?;
+            let mut client_ids = Vec::new();
+            for record in &records {
+                let row: MessageRow = decode(record)?;
+                if row.message_id > before.head.last_id {
+                    let client_id = restore::client_id(&row);
+                    client_ids.extend(client_id.map(|id| row_write(chat, row.version, id)));
+                }
+                from = row.message_id + 1;
+                note(standing, row);
+            }
+            self.write(client_ids).await?;
+            let is_last = records.len() < page && from <= known + 1;
+            known = known.max(from - 1);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The highest marks near the chat's end. A mark that was written in part far below it stays as it is: made again, it
+    /// may get a later time.
+    async fn standing_marks(
+        &self,
+        before: &conversation::State,
+        standing: &mut Standing,
+    ) -> Result<(), Fault> {
+        let last_id = standing.last_id(before);
+        let lowest = (last_id + 1).saturating_sub(BATCH);
+        let marks = standing.users(before).into_iter().map(|user| {
+            let row = standing.memberships.get(&user).map(|dated| &dated.row);
+            let (delivered, read) = row.map_or((0, 0), |row| (row.delivered, row.read));
+            async move {
+                let ranges = [(MarkKind::Delivered, delivered), (MarkKind::Read, read)];
+                let [delivered, read] = ranges.map(|(kind, above)| {
+                    let from = lowest.max(above + 1);
+                    self.highest_mark(&before.key, &user, kind, (from, last_id + BATCH))
+                });
+                let marks = (delivered.await?, read.await?);
+                Ok((user, marks))
+            }
+        });
+        let marks = super::concurrently(marks.collect()).await?;
+        standing.marks = marks.into_iter().collect();
+        Ok(())
+    }
+
+    async fn highest_mark(
+        &self,
+        chat: &ChatKey,
+        user: &UserId,
+        kind: MarkKind,
+        (from, to): (u64, u64),
+    ) -> Result<u64, Fault> {
+        let range = Range::Marks {
+            chat: chat.clone(),
+            user: user.clone(),
+            kind,
+            from,
+            to,
+        };
+        let records = self.scan(range, Take::Last(1)).await?;
+        Ok(records.first().map_or(0, |record| match &record.key {
+            Key::Mark(_, _, _, up_to) => *up_to,
+            _ => 0,
+        }))
+    }
+
+    /// The events that stand after a mailbox's last, up to the first that is missing.
+    pub(super) async fn standing_inbox(
+        &self,
+        before: &mailbox::State,
+    ) -> Result<Vec<mailbox::Standing>, Fault> {
+        let mut standing = Vec::new();
+        let mut next = before.head.last + 1;
+        loop {
+            let page = next + PAGE;
+            let range = Range::Inbox {
+                user: before.user.clone(),
+                from: next,
+                to: page - 1,
+            };
+            for record in self.scan(range, Take::All).await? {
+                if record.key != Key::Inbox(before.user.clone(), next) {
+                    return Ok(standing);
+                }
+                let row: InboxRow = decode(&record)?;
+                standing.push(mailbox::Standing {
+                    id: next,
+                    at: row.at,
+                    chat: row.chat,
+                    version: row.version,
+                    rest: row.rest,
+                });
+                next += 1;
+            }
+            if next < page {
+                return Ok(standing);
+            }
+        }
+    }
+}
+
+fn dated<T: Wire>(record: &Record) -> Result<Dated<T>, Fault> {
+    Ok(Dated {
+        version: record.timestamp,
+        row: decode(record)?,
+    })
+}
+
+/// Puts a message to the others, which are below it.
+fn note(standing: &mut Standing, row: MessageRow) {
+    let sent = (row.sender.clone(), row.created_at);
+    standing.messages.insert(row.message_id, sent);
+    standing.last = Some(LastMessage {
+        message_id: row.message_id,
+        sender: row.sender,
+        text: row.text,
+        at: row.created_at,
+        deleted: row.deleted.is_some(),
+    });
+}

@@ -1,0 +1,143 @@
+//! Two owners of one partition, and one that was stopped for a while.
+
+use std::time::Duration;
+
+use confab_chat::{Partition, SessionId};
+use confab_proto::message::{Beat, Signal};
+use confab_worker::{Config, Placement};
+
+use crate::support::pausable::Pausable;
+use crate::support::untrimmed::Untrimmed;
+use crate::support::{World, config, device, dialog, in_time, sharing, user};
+
+/// After so long a gateway counts as dead.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How long a worker is stopped: longer than that.
+const STOPPED: Duration = Duration::from_millis(2500);
+
+fn impatient(config: Config) -> Config {
+    Config {
+        heartbeat_silence: SILENCE,
+        ..config
+    }
+}
+
+async fn beat(world: &World, who: &str, session: SessionId) {
+    let signal = Signal::Heartbeat {
+        gateway: world.gateway.id.clone(),
+        sessions: vec![Beat {
+            user: user(who),
+            device: device("phone"),
+            session,
+            forwarded: 0,
+            away: false,
+        }],
+    };
+    world.gateway.signal(who, signal).await;
+}
+
+/// Says these sessions again, for as long as something lasts.
+async fn beating<T>(world: &World, sessions: &[(&str, SessionId)], what: impl Future<Output = T>) -> T {
+    let beats = async {
+        loop {
+            for (who, session) in sessions {
+                beat(world, who, *session).await;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    tokio::select! {
+        outcome = what => outcome,
+        () = beats => unreachable!("they go on for ever"),
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_was_stopped_takes_nobody_for_gone() {
+    let mut world = World::new().await;
+    let worker = Pausable::start(impatient(config("w1")), world.bus.clone(), world.store.clone()).await;
+    world.befriend("bob", "alice").await;
+    world.befriend("bob", "carol").await;
+    let (bob, _) = world.gateway.connect("bob", "phone").await;
+    let (alice, _) = world.gateway.connect("alice", "phone").await;
+    let (carol, _) = world.gateway.connect("carol", "phone").await;
+    for who in ["alice", "carol"] {
+        assert_eq!(world.gateway.online("bob").await, [user(who)]);
+    }
+    let sessions = [("alice", alice.session), ("bob", bob.session)];
+    let paused = worker.pause().await;
+    beating(&world, &sessions, tokio::time::sleep(STOPPED)).await;
+    // Carol's gateway has not spoken since, but those who have are looked at no earlier than she is.
+    paused.go_on();
+    world.gateway.detach("carol", carol.session, false).await;
+    assert_eq!(world.gateway.offline("bob").await.0, user("carol"));
+    assert_eq!(world.gateway.presence_of("bob"), [], "alice is where she was");
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn a_stale_owner_that_wakes_up_says_nothing_false() {
+    let mut world = World::new().await;
+    let bus = || Untrimmed(world.bus.clone());
+    let stale = Pausable::start(impatient(sharing("stale")), bus(), world.store.clone()).await;
+    world.befriend("alice", "bob").await;
+    let (bob, _) = world.gateway.connect("bob", "phone").await;
+    let (first, _) = world.gateway.connect("alice", "phone").await;
+    world.gateway.online("bob").await;
+
+    let paused = stale.pause().await;
+    let fresh = world.one_of_several(impatient(sharing("fresh"))).await;
+    in_time("the new owner", fresh.ready()).await.unwrap();
+    let sessions = [("alice", first.session), ("bob", bob.session)];
+    beating(&world, &sessions, tokio::time::sleep(STOPPED)).await;
+    // Alice goes, which bob hears from the new owner, and comes again.
+    world.gateway.detach("alice", first.session, false).await;
+    assert_eq!(world.gateway.offline("bob").await.0, user("alice"));
+    let (second, _) = world.gateway.connect("alice", "phone").await;
+    assert_eq!(world.gateway.online("bob").await, [user("alice")]);
+    world.say("alice", &dialog("alice", "bob"), "still here").await;
+
+    paused.go_on();
+    // For longer than it takes the stale one to look through all that it had known.
+    let sessions = [("alice", second.session), ("bob", bob.session)];
+    beating(&world, &sessions, tokio::time::sleep(SILENCE * 2)).await;
+    let late = world.gateway.presence_of("bob");
+    // What the new owner has told bob's partition has waited there for the stale one too. It may be said twice.
+    let twice = [(false, user("alice")), (true, user("alice"))];
+    assert!(late.is_empty() || late == twice, "{late:?}");
+    stale.abort().await;
+    fresh.abort().await;
+}
+
+#[tokio::test]
+async fn two_fixed_owners_say_no_more_than_the_same_twice() {
+    let mut world = World::new().await;
+    let all = Placement::Fixed((0..8).map(Partition).collect());
+    let owner = |name: &str| Config {
+        placement: all.clone(),
+        ..sharing(name)
+    };
+    let (one, two) = (
+        world.one_of_several(owner("one")).await,
+        world.one_of_several(owner("two")).await,
+    );
+    in_time("the first", one.ready()).await.unwrap();
+    in_time("the second", two.ready()).await.unwrap();
+    world.befriend("alice", "bob").await;
+    world.gateway.connect("bob", "phone").await;
+    let (alice, _) = world.gateway.connect("alice", "phone").await;
+    assert_eq!(world.say("alice", &dialog("alice", "bob"), "again").await, 2);
+    world.gateway.detach("alice", alice.session, false).await;
+    assert_eq!(world.gateway.offline("bob").await.0, user("alice"));
+    world.gateway.connect("alice", "phone").await;
+    assert_eq!(world.gateway.online("bob").await, [user("alice")]);
+    let (_, online) = world.gateway.connect("bob", "laptop").await;
+    assert_eq!(online, [user("alice")]);
+    // Each owner of alice's mailbox speaks to each owner of bob's, of each change.
+    let heard = world.gateway.presence_of("bob");
+    let counts = [true, false].map(|wanted| heard.iter().filter(|(online, _)| *online == wanted).count());
+    assert!(counts[0] < 2 * 4 && counts[1] < 4, "{heard:?}");
+    assert!(heard.iter().all(|(_, who)| *who == user("alice")));
+    one.abort().await;
+    two.abort().await;
+}
