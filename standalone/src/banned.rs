@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use confab_bus::local::Local;
+use confab_bus::Bus;
 use confab_chat::UserId;
 use confab_gateway::Banning;
 use tokio_util::sync::CancellationToken;
@@ -33,10 +33,10 @@ pub(crate) fn read(listed: &[String], file: Option<&Path>) -> Result<HashSet<Use
 }
 
 /// Reads the file again whenever it has changed. One that cannot be read changes nothing.
-pub(crate) async fn watch(
+pub(crate) async fn watch<B: Bus>(
     file: PathBuf,
     listed: Vec<String>,
-    gateway: Banning<Local>,
+    gateway: Banning<B>,
     stopping: CancellationToken,
 ) {
     let mut every = tokio::time::interval(LOOK_EVERY);

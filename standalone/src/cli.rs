@@ -9,7 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::chat;
 use crate::exit::{Code, Failure, OrFail};
-use crate::settings::{self, FIELDS, Given, Loaded, Span};
+use crate::recover;
+use crate::schema;
+use crate::serve::Role;
+use crate::settings::{self, FIELDS, Given, Loaded, Owned, Span};
 use crate::token;
 
 const EXIT_CODES: &str = "\
@@ -19,6 +22,7 @@ Exit codes:
    64  a flag, a variable or a line of the settings file is wrong
    65  what the data directory holds cannot be read
    66  a key or certificate file is missing, unreadable or no such thing
+   68  NATS or the database is out of reach, or not as it must be: `confab doctor` says more
    69  an address cannot be listened on
    70  a fault of the service's own
    73  the data directory cannot be made or written, or is not Confab's
@@ -29,8 +33,8 @@ Exit codes:
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// Run the service.
-    Serve(Loaded),
+    /// Run the service, or a half of it.
+    Run(Role, Loaded),
     /// Say whether the settings are good.
     CheckConfig(Loaded),
     /// Print every setting with its default.
@@ -41,6 +45,12 @@ pub(crate) enum Asked {
     Chat(chat::Options),
     /// Ask a running service how it is.
     Health(Loaded, &'static str),
+    /// Make or look at the database's tables.
+    Schema(schema::Action, Loaded),
+    /// Look at a deployment from the inside.
+    Doctor(Loaded),
+    /// Replace a lost log.
+    Recover(recover::Request, Loaded),
     /// Print a text and be done.
     Help(String),
 }
@@ -55,7 +65,9 @@ pub(crate) fn parse() -> Result<Asked, Failure> {
         Err(error) => return Err(refused(&error)),
     };
     match matches.subcommand() {
-        Some(("serve", given)) => Ok(Asked::Serve(load(given)?)),
+        Some(("serve", given)) => Ok(Asked::Run(Role::Serve, load(given)?)),
+        Some(("gateway", given)) => Ok(Asked::Run(Role::Gateway, load(given)?)),
+        Some(("worker", given)) => Ok(Asked::Run(Role::Worker, load(given)?)),
         Some(("check-config", given)) => Ok(Asked::CheckConfig(load(given)?)),
         Some(("config", _)) => Ok(Asked::ConfigDefault),
         Some(("token", given)) => Ok(Asked::Token(token_request(given)?, load(given)?)),
@@ -68,8 +80,36 @@ pub(crate) fn parse() -> Result<Asked, Failure> {
                 "/healthz"
             },
         )),
-        _ => Err(Failure::new(Code::Setting, "no such command: try confab --help")),
+        Some(("schema", given)) => schema_action(given),
+        Some(("doctor", given)) => Ok(Asked::Doctor(load(given)?)),
+        Some(("log", given)) => log_action(given),
+        _ => Err(no_such_command()),
     }
+}
+
+fn no_such_command() -> Failure {
+    Failure::new(Code::Setting, "no such command: try confab --help")
+}
+
+fn schema_action(given: &ArgMatches) -> Result<Asked, Failure> {
+    let (action, given) = match given.subcommand() {
+        Some(("print", given)) => (schema::Action::Print, given),
+        Some(("apply", given)) => (schema::Action::Apply, given),
+        Some(("check", given)) => (schema::Action::Check, given),
+        _ => return Err(no_such_command()),
+    };
+    Ok(Asked::Schema(action, load(given)?))
+}
+
+fn log_action(given: &ArgMatches) -> Result<Asked, Failure> {
+    let Some(("recover", given)) = given.subcommand() else {
+        return Err(no_such_command());
+    };
+    let request = recover::Request {
+        partitions: given.get_one::<Owned>("partitions").cloned(),
+        force: given.get_flag("force"),
+    };
+    Ok(Asked::Recover(request, load(given)?))
 }
 
 /// `confab` alone, or with flags only, serves.
@@ -98,8 +138,14 @@ fn command() -> Command {
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .after_help(EXIT_CODES)
+        .subcommand(with_settings(Command::new("serve").about(
+            "Run the service (the default): in one process on its data directory, or on --nats and --cql",
+        )))
         .subcommand(with_settings(
-            Command::new("serve").about("Run the service (the default)"),
+            Command::new("gateway").about("Run a gateway of a cluster: it holds the clients' connections"),
+        ))
+        .subcommand(with_settings(
+            Command::new("worker").about("Run a worker of a cluster: it owns a share of the chats"),
         ))
         .subcommand(with_settings(Command::new("check-config").about(
             "Check the settings and the files they name, and show what is set",
@@ -114,6 +160,11 @@ fn command() -> Command {
                 ),
         )
         .subcommand(with_settings(token_command()))
+        .subcommand(schema_command())
+        .subcommand(with_settings(Command::new("doctor").about(
+            "Look at a deployment from the inside: NATS, the log, the database, the workers; and say what to mend",
+        )))
+        .subcommand(log_command())
         .subcommand(chat_command())
         .subcommand(with_settings(
             Command::new("health")
@@ -125,6 +176,38 @@ fn command() -> Command {
                         .help("Ask whether it takes clients"),
                 ),
         ))
+}
+
+fn schema_command() -> Command {
+    let action = |name: &'static str, about: &'static str| with_settings(Command::new(name).about(about));
+    Command::new("schema")
+        .about("The database's tables")
+        .subcommand_required(true)
+        .subcommand(action("print", "Print the statements that make them"))
+        .subcommand(action("apply", "Make them, or bring them up to this version"))
+        .subcommand(action("check", "Say whether they are as they must be"))
+}
+
+fn log_command() -> Command {
+    let recover = Command::new("recover")
+        .about("Replace a lost or damaged log by a new one, with all workers stopped; see docs/cluster.md")
+        .arg(
+            Arg::new("partitions")
+                .long("partitions")
+                .value_name("LIST")
+                .value_parser(|text: &str| text.parse::<Owned>())
+                .help("These partitions, as 0,3,8-15 or all (default: those that are damaged)"),
+        )
+        .arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Also while a worker is alive, and also what is not damaged"),
+        );
+    Command::new("log")
+        .about("The log on NATS")
+        .subcommand_required(true)
+        .subcommand(with_settings(recover))
 }
 
 fn token_command() -> Command {

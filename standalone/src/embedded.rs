@@ -10,16 +10,15 @@ use std::time::Duration;
 use confab_bus::journal::JournalError;
 use confab_bus::local::{self, Local, LocalOptions};
 use confab_chat::{GatewayId, Timestamp};
-use confab_gateway::Gateway;
-use confab_service::{Stop, Tasks, clock};
+use confab_service::{Stop, clock};
 use confab_store::Horizon;
 use confab_store::embedded::{Embedded as Tables, EmbeddedOptions};
 use confab_worker::Worker;
 use tokio::net::TcpListener;
 
-use crate::banned;
 use crate::data_dir::DataDir;
 use crate::exit::{Code, Failure, OrFail};
+use crate::front::Front;
 use crate::gateway;
 use crate::settings::Settings;
 
@@ -33,10 +32,8 @@ pub(crate) struct Embedded {
     bus: Local,
     tables: Tables,
     worker: Worker,
-    gateway: Gateway<Local>,
-    drain_time: Duration,
+    front: Front<Local>,
     keeper: Keeper,
-    tasks: Tasks,
 }
 
 /// The journal's progress, as the tables ask for it.
@@ -61,7 +58,7 @@ impl Embedded {
     ) -> Result<Self, Failure> {
         // What clients must bring is read first: a bad key file is found before anything is opened.
         let run: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
-        let config = gateway::config(settings, directory, GatewayId(Arc::clone(&run)))?;
+        let config = gateway::config(settings, GatewayId(Arc::clone(&run)))?;
         let (bus, tables) = open(settings, directory)?;
         let keeper = Keeper::start(bus.clone(), tables.clone())?;
         let mut worker = confab_worker::Config::new(&run);
@@ -69,29 +66,24 @@ impl Embedded {
         worker.alone_since = Some(Timestamp(clock::now_millis()));
         let worker = Worker::start(worker, bus.clone(), tables.clone()).await;
         worker.ready().await.or_fail(Code::Data, "the log")?;
-        let gateway = Gateway::start(config, listener, bus.clone())
-            .await
-            .or_fail(Code::Address, "the clients' address")?;
-        let tasks = Tasks::new();
-        if let Some(path) = settings.banned_file.clone() {
-            let stopping = tasks.stopping().clone();
-            let watch = banned::watch(path, settings.banned.clone(), gateway.banning(), stopping);
-            tasks.spawn("banned", watch);
-        }
+        let front = Front::start(settings, config, listener, bus.clone()).await?;
         Ok(Self {
             bus,
             tables,
             worker,
-            gateway,
-            drain_time: settings.drain_time.0,
+            front,
             keeper,
-            tasks,
         })
     }
 
     /// Where clients connect.
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.gateway.local_addr()
+        self.front.local_addr()
+    }
+
+    /// Whether every partition is at work.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.worker.is_ready()
     }
 
     /// Waits until something has failed for good. The process should end: what it has not acknowledged is not lost by
@@ -106,11 +98,7 @@ impl Embedded {
 
     /// Stops: clients first, then the loops, then the data.
     pub(crate) async fn stop(self, stop: Stop) -> Result<(), Failure> {
-        if stop == Stop::Drain {
-            self.gateway.drain(self.drain_time).await;
-        }
-        self.tasks.stop().await;
-        self.gateway.shutdown().await;
+        self.front.stop(stop).await;
         self.worker.shutdown(WORKER_STOP).await;
         let (bus, tables, keeper) = (self.bus, self.tables, self.keeper);
         let closed = tokio::task::spawn_blocking(move || {

@@ -15,6 +15,8 @@ pub(crate) enum Code {
     Data = 65,
     /// A file that a setting names (a key, a certificate) is missing, unreadable, or not what it should be.
     File = 66,
+    /// NATS or the database is out of reach, or is not as this program needs it.
+    Engine = 68,
     /// An address cannot be listened on.
     Address = 69,
     /// The service met a fault of its own.

@@ -23,12 +23,13 @@ use crate::settings::{self, Settings};
 const SECRET_BYTES: usize = 32;
 
 /// The gateway's settings.
-pub(crate) fn config(settings: &Settings, directory: &DataDir, id: GatewayId) -> Result<Config, Failure> {
+pub(crate) fn config(settings: &Settings, id: GatewayId) -> Result<Config, Failure> {
     let auth = match settings.auth {
         settings::Auth::Insecure => Auth::Insecure,
         settings::Auth::Jwt => {
             let mut keys = keys(settings)?;
             if settings.uses_development_key() {
+                let directory = DataDir::open(settings.data_dir()?)?;
                 keys.push(secret(&directory.development_key()?)?);
             }
             Auth::Jwt(Arc::new(authenticator(settings, keys)?))

@@ -11,6 +11,9 @@ use crate::settings::{AdminListen, Settings};
 /// The file of the data directory that says where the health endpoint of the service is.
 pub(crate) const ADDRESS_FILE: &str = "admin.address";
 
+/// The health endpoint's usual address.
+pub(crate) const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks the service that runs with these settings.
@@ -50,6 +53,8 @@ fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
             "admin_listen is off: there is nothing to ask",
         )),
         AdminListen::At(address) if address.port() != 0 => Ok(reachable(address)),
+        // A process of a cluster has no data directory to write it down in.
+        AdminListen::Auto if !settings.is_embedded() => Ok(USUAL),
         AdminListen::At(_) | AdminListen::Auto => {
             let file = settings.data_dir()?.join(ADDRESS_FILE);
             let text = fs::read_to_string(&file);

@@ -4,11 +4,17 @@ mod allocator;
 mod banned;
 mod chat;
 mod cli;
+mod cluster;
 mod data_dir;
+mod doctor;
 mod embedded;
+mod engines;
 mod exit;
+mod front;
 mod gateway;
 mod health;
+mod recover;
+mod schema;
 mod serve;
 mod settings;
 mod token;
@@ -33,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(asked: Asked) -> Result<ExitCode, Failure> {
     match asked {
-        Asked::Serve(loaded) => return serve::run(&loaded.settings),
+        Asked::Run(role, loaded) => return serve::run(role, &loaded.settings),
         Asked::CheckConfig(loaded) => {
             gateway::check(&loaded.settings)?;
             print(&loaded.to_string())?;
@@ -42,6 +48,13 @@ fn run(asked: Asked) -> Result<ExitCode, Failure> {
         Asked::Token(request, loaded) => print(&format!("{}\n", token::sign(&request, &loaded.settings)?))?,
         Asked::Chat(options) => chat::run(&options)?,
         Asked::Health(loaded, path) => health::check(&loaded.settings, path)?,
+        Asked::Schema(action, loaded) => print(&schema::run(action, &loaded.settings)?)?,
+        Asked::Doctor(loaded) => {
+            let (report, code) = doctor::run(&loaded.settings)?;
+            print(&report)?;
+            return Ok(code);
+        }
+        Asked::Recover(request, loaded) => print(&recover::run(&request, &loaded.settings)?)?,
         Asked::Help(text) => print(&text)?,
     }
     Ok(ExitCode::SUCCESS)

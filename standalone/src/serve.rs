@@ -1,12 +1,12 @@
-//! `confab serve`: the whole service in one process, from opening its data to closing it.
+//! `confab serve`, `confab gateway` and `confab worker`: a process from its start to its end.
 //!
-//! Order of starting: logs, the data directory, both addresses, the log and the tables, workers, gateway; ready. Order
-//! of stopping: unready, clients, workers, tables, log. A signal during the start ends it at once, as does the second
-//! signal of a stop: that is no different from a crash, which loses nothing either.
+//! Order of starting: logs, the data directory where there is one, both addresses, the log and the tables, workers,
+//! gateway; ready. Order of stopping: unready, clients, workers, tables, log. A signal during the start ends it at once,
+//! as does the second signal of a stop: that is no different from a crash, which loses nothing either.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,21 +14,126 @@ use confab_service::metrics::Metrics;
 use confab_service::{Admin, Readiness, Signals, Stop, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::data_dir::DataDir;
+use crate::cluster::{Cluster, Halves};
+use crate::data_dir::{DataDir, Lock};
 use crate::embedded::Embedded;
 use crate::exit::{Code, Failure, OrFail};
 use crate::health;
-use crate::settings::{AdminListen, Auth, LogFormat, Settings};
+use crate::settings::{AdminListen, LogFormat, Settings};
+
+mod greeting;
 
 /// Connections that may wait to be accepted: many clients come back at once after a restart.
 const BACKLOG: u32 = 4096;
-/// The health endpoint's usual address.
-const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 /// How long what still runs after everything has stopped may take to notice.
 const LEFTOVERS: Duration = Duration::from_secs(1);
+/// How often the process looks whether it is still ready.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Serves until a signal or a fault ends it.
-pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
+/// What a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything: on the data directory, or on NATS and the database where the settings name them.
+    Serve,
+    /// The sockets of a cluster.
+    Gateway,
+    /// Partitions of a cluster.
+    Worker,
+}
+
+impl Role {
+    /// Its command.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Gateway => "gateway",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Refuses settings that this role cannot do with.
+    fn check(self, settings: &Settings) -> Result<(), Failure> {
+        if self == Self::Serve && settings.is_embedded() {
+            return Ok(());
+        }
+        settings.require_nats(self.name())?;
+        if self == Self::Gateway {
+            return Ok(());
+        }
+        settings.require_cql(self.name())
+    }
+
+    fn halves(self) -> Halves {
+        match self {
+            Self::Serve => Halves::Both,
+            Self::Gateway => Halves::Gateway,
+            Self::Worker => Halves::Worker,
+        }
+    }
+}
+
+/// What runs.
+enum Service {
+    Embedded(Box<Embedded>),
+    Cluster(Box<Cluster>),
+}
+
+impl Service {
+    async fn start(
+        role: Role,
+        settings: &Settings,
+        directory: Option<&DataDir>,
+        listener: Option<TcpListener>,
+    ) -> Result<Self, Failure> {
+        match (directory, listener) {
+            (Some(directory), Some(listener)) => {
+                let service = Box::pin(Embedded::start(settings, directory, listener)).await?;
+                Ok(Self::Embedded(Box::new(service)))
+            }
+            (_, listener) => {
+                let service = Box::pin(Cluster::start(settings, role.halves(), listener)).await?;
+                Ok(Self::Cluster(Box::new(service)))
+            }
+        }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Embedded(service) => Some(service.local_addr()),
+            Self::Cluster(service) => service.local_addr(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match self {
+            Self::Embedded(service) => service.is_ready(),
+            Self::Cluster(service) => service.is_ready(),
+        }
+    }
+
+    /// Waits until something has failed for good. In a cluster nothing does: engines come back, and a partition that
+    /// has stopped takes no other down.
+    async fn failed(&self) -> Failure {
+        match self {
+            Self::Embedded(service) => service.failed().await,
+            Self::Cluster(_) => std::future::pending().await,
+        }
+    }
+
+    async fn stop(self, stop: Stop) -> Result<(), Failure> {
+        match self {
+            Self::Embedded(service) => service.stop(stop).await,
+            Self::Cluster(service) => {
+                service.stop(stop).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Runs until a signal or a fault ends it.
+pub(crate) fn run(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
+    role.check(settings)?;
     let format = match settings.log_format {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
@@ -36,40 +141,40 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     telemetry::start(format, &settings.log).or_fail(Code::Setting, "log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.or_fail(Code::Fault, "runtime")?;
-    let outcome = runtime.block_on(serve(settings));
+    let outcome = runtime.block_on(serve(role, settings));
     runtime.shutdown_timeout(LEFTOVERS);
     outcome
 }
 
-async fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
+async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen().or_fail(Code::Fault, "signals")?;
     let metrics = Metrics::install().or_fail(Code::Fault, "metrics")?;
-    let directory = DataDir::open(settings.data_dir()?)?;
-    let _lock = directory.lock()?;
-    let listener = listen(settings.listen).or_fail(
-        Code::Address,
-        format_args!("cannot listen on {}", settings.listen),
-    )?;
+    let held = hold_data_dir(role, settings)?;
+    let directory = held.as_ref().map(|(directory, _)| directory);
+    let listener = match role {
+        Role::Worker => None,
+        Role::Serve | Role::Gateway => {
+            let what = format_args!("cannot listen on {}", settings.listen);
+            Some(listen(settings.listen).or_fail(Code::Address, what)?)
+        }
+    };
     let readiness = Readiness::new();
-    let admin = start_admin(settings, &directory, readiness.clone(), metrics)?;
+    let admin = start_admin(settings, directory, readiness.clone(), metrics)?;
+    let admin_at = admin.as_ref().map(Admin::local_addr);
+    if role == Role::Worker {
+        // One whose partitions have stopped does not get ready: whoever looks after it must find this.
+        greeting::admin(admin_at);
+    }
     let service = tokio::select! {
-        started = Embedded::start(settings, &directory, listener) => started?,
+        started = Service::start(role, settings, directory, listener) => started?,
         stop = signals.next() => return Ok(ExitCode::from(stop.forced_exit_code())),
     };
-    readiness.set(true);
-    announce(
-        settings,
-        service.local_addr(),
-        admin.as_ref().map(Admin::local_addr),
-    );
-    let stop = tokio::select! {
-        stop = signals.next() => stop,
-        failure = service.failed() => return Err(failure),
-    };
+    let greet = || greeting::announce(role, settings, service.local_addr(), admin_at);
+    let stop = attend(&service, &readiness, &mut signals, greet).await?;
     readiness.set(false);
     tracing::info!(drain = stop == Stop::Drain, "stopping");
     tokio::select! {
-        stopped = service.stop(stop) => stopped?,
+        stopped = Box::pin(service.stop(stop)) => stopped?,
         again = signals.next() => {
             tracing::warn!("a second signal: ending at once");
             return Ok(ExitCode::from(again.forced_exit_code()));
@@ -80,6 +185,40 @@ async fn serve(settings: &Settings) -> Result<ExitCode, Failure> {
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for the signal to stop, and says meanwhile whether the service is ready; the first time with a greeting.
+async fn attend(
+    service: &Service,
+    readiness: &Readiness,
+    signals: &mut Signals,
+    greet: impl FnOnce(),
+) -> Result<Stop, Failure> {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut failed = std::pin::pin!(service.failed());
+    let mut greet = Some(greet);
+    loop {
+        tokio::select! {
+            stop = signals.next() => return Ok(stop),
+            failure = &mut failed => return Err(failure),
+            _ = look.tick() => {}
+        }
+        let ready = service.is_ready();
+        readiness.set(ready);
+        if ready && let Some(greet) = greet.take() {
+            greet();
+        }
+    }
+}
+
+/// The data directory of a service that keeps its data itself.
+fn hold_data_dir(role: Role, settings: &Settings) -> Result<Option<(DataDir, Lock)>, Failure> {
+    if role != Role::Serve || !settings.is_embedded() {
+        return Ok(None);
+    }
+    let directory = DataDir::open(settings.data_dir()?)?;
+    let lock = directory.lock()?;
+    Ok(Some((directory, lock)))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -93,10 +232,10 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Starts the health endpoint and writes down where, for `confab health`.
+/// Starts the health endpoint and, where there is a data directory, writes down where, for `confab health`.
 fn start_admin(
     settings: &Settings,
-    directory: &DataDir,
+    directory: Option<&DataDir>,
     readiness: Readiness,
     metrics: Metrics,
 ) -> Result<Option<Admin>, Failure> {
@@ -104,57 +243,20 @@ fn start_admin(
     let bound = match settings.admin_listen {
         AdminListen::Off => return Ok(None),
         AdminListen::At(address) => bind(address),
-        AdminListen::Auto => match bind(ADMIN) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => bind(SocketAddr::new(ADMIN.ip(), 0)),
+        AdminListen::Auto => match bind(health::USUAL) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                bind(SocketAddr::new(health::USUAL.ip(), 0))
+            }
             bound => bound,
         },
     };
     let what = || format!("cannot serve health on {}", settings.admin_listen);
     let admin = Admin::start(bound.or_fail(Code::Address, what())?, readiness, metrics);
     let admin = admin.or_fail(Code::Address, what())?;
-    let note = directory.join(health::ADDRESS_FILE);
-    fs::write(&note, format!("{}\n", health::reachable(admin.local_addr())))
-        .or_fail(Code::DataDir, note.display())?;
+    if let Some(directory) = directory {
+        let note = directory.join(health::ADDRESS_FILE);
+        fs::write(&note, format!("{}\n", health::reachable(admin.local_addr())))
+            .or_fail(Code::DataDir, note.display())?;
+    }
     Ok(Some(admin))
-}
-
-/// Says on standard output where the service is and how to try it. Nobody need listen.
-fn announce(settings: &Settings, address: SocketAddr, admin: Option<SocketAddr>) {
-    let scheme = if settings.tls_cert.is_some() { "wss" } else { "ws" };
-    let mut text = format!("Confab listens on {scheme}://{address}/ws\n");
-    if let Some(admin) = admin {
-        text.push_str(&format!(
-            "Health and metrics on http://{admin} (/healthz, /readyz, /metrics)\n"
-        ));
-    }
-    if settings.tls_cert.is_none() {
-        text.push_str("Try it in two more terminals:\n");
-        text.push_str(&invitations(settings, address));
-    }
-    let mut out = std::io::stdout().lock();
-    let _nobody_listens = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Two commands that chat with each other, as the service itself was started.
-fn invitations(settings: &Settings, address: SocketAddr) -> String {
-    let command = std::env::args().next().unwrap_or_else(|| "confab".to_owned());
-    let usual = Settings::default();
-    let elsewhere = |setting: bool, flag: String| if setting { flag } else { String::new() };
-    let url = elsewhere(
-        address != usual.listen,
-        format!(" --url ws://{}/ws", health::reachable(address)),
-    );
-    let directory = settings
-        .data_dir()
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
-    let invite = |user: &str, to: &str| {
-        let token = format!("CONFAB_TOKEN=$({command} token --user {user} --data-dir '{directory}') ");
-        let token = elsewhere(
-            settings.auth == Auth::Jwt && settings.uses_development_key(),
-            token,
-        );
-        format!("  {token}{command} chat --user {user} --to {to}{url}\n")
-    };
-    invite("alice", "bob") + &invite("bob", "alice")
 }

@@ -16,7 +16,7 @@ pub(crate) use define::Field;
 use define::settings;
 pub(crate) use load::{Given, Loaded, is_switch, load};
 pub(crate) use print::default_file;
-pub(crate) use units::{AdminListen, Size, Span};
+pub(crate) use units::{AdminListen, Owned, Size, Span};
 
 /// How a client says who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,71 @@ settings! {
         /// Memory for what is read from disk.
         cache_size: Size = Size::mib(64);
     }
+    "NATS" {
+        /// The NATS servers of a cluster. With them (and the database below) the service runs on NATS JetStream and ScyllaDB
+        /// or Cassandra, in as many processes as wanted; without, in one process on its own data directory.
+        nats: Vec<String> = Vec::new(), like "[\"nats://nats-0:4222\", \"nats://nats-1:4222\"]";
+        /// The user that connects to NATS. Its password stands in a file.
+        nats_user: Option<String> = None, like "\"confab\"";
+        /// A file with that user's password; a line end after it does not count.
+        nats_password_file: Option<PathBuf> = None, like "\"/etc/confab/nats.password\"";
+        /// A file with a token to connect to NATS by.
+        nats_token_file: Option<PathBuf> = None, like "\"/etc/confab/nats.token\"";
+        /// A file with the seed of an nkey to connect to NATS by.
+        nats_nkey_file: Option<PathBuf> = None, like "\"/etc/confab/nats.nk\"";
+        /// A credentials file (a JWT and its nkey) to connect to NATS by.
+        nats_creds_file: Option<PathBuf> = None, like "\"/etc/confab/nats.creds\"";
+        /// Whether the connection to NATS must be TLS. A server named by tls:// is reached by TLS anyway.
+        nats_tls: bool = false;
+        /// Certificates that NATS servers are checked by, a PEM file, instead of those of this machine.
+        nats_ca: Option<PathBuf> = None, like "\"/etc/confab/nats-ca.crt\"";
+        /// The certificate that this process shows to NATS, a PEM file.
+        nats_cert: Option<PathBuf> = None, like "\"/etc/confab/nats.crt\"";
+        /// The key of that certificate, a PEM file.
+        nats_key: Option<PathBuf> = None, like "\"/etc/confab/nats.key\"";
+        /// The monitoring address of a NATS server, where `confab doctor` reads how often the log is synced.
+        nats_monitor: Option<String> = None, like "\"http://nats-0:8222\"";
+        /// What the names of all streams and subjects begin with: one NATS can serve several installations.
+        nats_prefix: String = "confab".to_owned();
+    }
+    "The log" {
+        /// Partitions of the log on NATS: the most workers that can share the work. Fixed for the life of an installation.
+        log_partitions: u16 = 64;
+        /// Copies that NATS keeps of the log, on as many servers: 3 survive the loss of one. 1 is for development.
+        log_replicas: usize = 3;
+        /// The most that a partition of the log may take on NATS. At 80% of it clients get `unavailable`.
+        log_partition_size: Size = Size::mib(1024);
+        /// How long the log keeps entries. For so long a database restored from a backup catches up by itself.
+        log_retention: Span = Span::seconds(72 * 3600);
+    }
+    "The database" {
+        /// Nodes of the database, host:port: ScyllaDB, or Apache Cassandra 5. They go together with nats.
+        cql: Vec<String> = Vec::new(), like "[\"scylla-0:9042\", \"scylla-1:9042\"]";
+        /// The keyspace. `confab schema apply` makes it.
+        cql_keyspace: String = "confab".to_owned();
+        /// How `confab schema apply` has the keyspace replicated: "dc1:3" for three copies in datacenter dc1 (several
+        /// datacenters with commas between), "simple:1" for development.
+        cql_replication: String = "simple:1".to_owned();
+        /// The datacenter that is near: its nodes are asked.
+        cql_datacenter: Option<String> = None, like "\"dc1\"";
+        /// The user that connects to the database. Its password stands in a file.
+        cql_user: Option<String> = None, like "\"confab\"";
+        /// A file with that user's password; a line end after it does not count.
+        cql_password_file: Option<PathBuf> = None, like "\"/etc/confab/cql.password\"";
+        /// Whether the connection to the database is TLS.
+        cql_tls: bool = false;
+        /// Certificates that the database is checked by, a PEM file, instead of those of the public authorities.
+        cql_ca: Option<PathBuf> = None, like "\"/etc/confab/cql-ca.crt\"";
+        /// The certificate that this process shows to the database, a PEM file.
+        cql_cert: Option<PathBuf> = None, like "\"/etc/confab/cql.crt\"";
+        /// The key of that certificate, a PEM file.
+        cql_key: Option<PathBuf> = None, like "\"/etc/confab/cql.key\"";
+    }
+    "Workers" {
+        /// Which partitions a worker of a cluster owns. "shared": its share, by which workers live. "all", or a list such as
+        /// "0,3,8-15": these, whatever other workers do; for tests, and for whoever must take things into their own hands.
+        own_partitions: Owned = Owned::Shared;
+    }
     "Who a client is" {
         /// "insecure": a client is whoever it says it is (?user=alice). For trying out: it starts on a loopback address only.
         /// "jwt": a client shows a token, whose `sub` is the user. It is checked with the keys below; if there are
@@ -117,7 +182,7 @@ settings! {
     }
     "Logs" {
         /// What is logged: error, warn, info, debug, trace, or by module, as in "info,confab_gateway=debug".
-        log: String = "info,fjall=warn,lsm_tree=warn".to_owned();
+        log: String = "info,fjall=warn,lsm_tree=warn,async_nats=warn,scylla=warn".to_owned();
         /// "text" for people, "json" for machines; both on standard error.
         log_format: LogFormat = LogFormat::Text;
     }

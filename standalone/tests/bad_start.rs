@@ -12,8 +12,13 @@ use process::Process;
 
 /// Starts a service that must not come up; its exit code and the line that says why.
 fn bad_start(data: &Path, arguments: &[&str]) -> (i32, String) {
+    bad_start_of("serve", data, arguments)
+}
+
+/// The same of any of the commands that run on.
+fn bad_start_of(command: &str, data: &Path, arguments: &[&str]) -> (i32, String) {
     let home = tempfile::tempdir().unwrap();
-    let mut all = vec!["serve", "--data-dir", data.to_str().unwrap(), "--log", "warn"];
+    let mut all = vec![command, "--data-dir", data.to_str().unwrap(), "--log", "warn"];
     for (flag, value) in [("--listen", "127.0.0.1:0"), ("--admin-listen", "off")] {
         if !arguments.contains(&flag) {
             all.extend([flag, value]);
@@ -161,5 +166,49 @@ fn bad_settings() {
     ] {
         let (code, line) = bad_start(data.path(), arguments);
         assert_eq!(code, 64, "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn a_process_of_a_cluster_without_its_engines() {
+    let data = tempfile::tempdir().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (nats, cql) = (format!("nats://{nobody}"), nobody.to_string());
+    for (command, arguments, code, says) in [
+        ("gateway", vec![], 64, "name its servers with --nats"),
+        ("worker", vec![], 64, "name its servers with --nats"),
+        ("worker", vec!["--nats", &nats], 64, "name its nodes with --cql"),
+        ("serve", vec!["--nats", &nats], 64, "name its nodes with --cql"),
+        ("serve", vec!["--cql", &cql], 64, "name its servers with --nats"),
+        ("gateway", vec!["--nats", &nats], 68, "no NATS server answers at"),
+    ] {
+        let (ended, line) = bad_start_of(command, data.path(), &arguments);
+        assert_eq!(ended, code, "{line}");
+        assert!(line.contains(says), "{line}");
+    }
+    assert!(
+        fs::read_dir(data.path()).unwrap().next().is_none(),
+        "the data directory is left alone"
+    );
+}
+
+#[test]
+fn settings_of_a_cluster_that_do_not_go_together() {
+    let data = tempfile::tempdir().unwrap();
+    for (arguments, says) in [
+        (
+            ["--nats", "nats://ann:secret@127.0.0.1"],
+            "use nats_user and nats_password_file",
+        ),
+        (["--nats-user", "ann"], "nats_password_file"),
+        (["--cql-ca", "/etc/ca.pem"], "set cql_tls too"),
+        (["--log-partitions", "0"], "log_partitions is 1 to 1024"),
+        (["--log-replicas", "7"], "log_replicas is 1 to 5"),
+        (["--cql-replication", "three"], "cql_replication"),
+        (["--own-partitions", "5-2"], "own_partitions"),
+    ] {
+        let (code, line) = bad_start_of("gateway", data.path(), &arguments);
+        assert_eq!(code, 64, "{line}");
+        assert!(line.contains(says) && !line.contains("secret@"), "{line}");
     }
 }

@@ -19,7 +19,8 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [--embedded-only] [-- <arguments of cargo test>]
-             run every test of the workspace
+             run every test of the workspace, those of the cluster on a real nats-server and a real CQL database, which
+             are started where they do not run; --embedded-only leaves those tests out
   lint       formatting, clippy with every warning an error, the rules of the house
   ci         lint, then test: what a change must pass
 ";
@@ -43,8 +44,10 @@ fn run(arguments: &[String]) -> Result<()> {
     match ours.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(passed_on),
         ["test", "--embedded-only"] => {
-            println!("xtask: --embedded-only changes nothing yet: every test runs on the embedded forms");
-            test(passed_on)
+            println!(
+                "xtask: --embedded-only: NOT TESTED are NATS, the CQL database, and everything that runs on them"
+            );
+            test_on(&[("CONFAB_TEST_EMBEDDED_ONLY", "1")], passed_on)
         }
         ["lint"] => lint(),
         ["ci"] => {
@@ -60,10 +63,34 @@ fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
+/// Every test, on real engines where a test is about them. Engines that were not there before are stopped afterwards.
 fn test(passed_on: &[String]) -> Result<()> {
+    let engines = services::borrow(&root())
+        .context("the tests of the cluster need real engines, and --embedded-only leaves them out")?;
+    let tested = test_with(&engines, passed_on);
+    let returned = engines.give_back();
+    tested.and(returned)
+}
+
+fn test_with(engines: &services::Borrowed, passed_on: &[String]) -> Result<()> {
+    let variables = engines.variables();
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    test_on(&variables, passed_on)?;
+    if !passed_on.is_empty() {
+        return Ok(());
+    }
+    println!("xtask: the protocol's tests once more, on two gateways and three workers");
+    let on_a_cluster = [variables.as_slice(), &[("CONFAB_TEST_FORM", "cluster")]].concat();
+    cargo_with(&on_a_cluster, &["test", "--package", "confab", "--test", "e2e"])
+}
+
+fn test_on(variables: &[(&str, &str)], passed_on: &[String]) -> Result<()> {
     let mut arguments = vec!["test", "--workspace"];
     arguments.extend(passed_on.iter().map(String::as_str));
-    cargo(&arguments)
+    cargo_with(variables, &arguments)
 }
 
 fn lint() -> Result<()> {
@@ -96,9 +123,15 @@ fn deny() -> Result<()> {
 
 /// Runs cargo at the root of the workspace, its output passed through.
 fn cargo(arguments: &[&str]) -> Result<()> {
+    cargo_with(&[], arguments)
+}
+
+/// The same, with variables in its environment.
+fn cargo_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<()> {
     println!("xtask: cargo {}", arguments.join(" "));
     let status = Command::new("cargo")
         .args(arguments)
+        .envs(variables.iter().copied())
         .current_dir(root())
         .status()
         .context("starting cargo")?;

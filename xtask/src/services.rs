@@ -83,13 +83,49 @@ impl Kind {
     }
 }
 
-/// Both services, started where they do not run; those that had to be started are empty, unless `keep` is given. Progress goes to
-/// standard error.
+/// Both services, for a while.
+#[derive(Debug)]
+pub(crate) struct Borrowed {
+    addresses: Addresses,
+    site: Site,
+    /// They ran before, and go on.
+    theirs: bool,
+}
+
+impl Borrowed {
+    /// The variables by which tests find them.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            (Kind::Nats.variable(), self.addresses.nats.clone()),
+            (Kind::Cql.variable(), self.addresses.cql.clone()),
+        ]
+    }
+
+    /// Stops what was started for this.
+    ///
+    /// # Errors
+    /// Where a service does not stop.
+    pub(crate) fn give_back(self) -> Result<()> {
+        if self.theirs { Ok(()) } else { down(&self.site) }
+    }
+}
+
+/// Both services, started where they do not run, then empty. Progress goes to standard error.
 ///
 /// # Errors
 /// Where one of them cannot be had: one sentence for each source that was tried.
-pub(crate) fn ensure_up(root: &Path, keep: bool) -> Result<Addresses> {
-    up(&Site::new(root, Environment::read())?, keep)
+pub(crate) fn borrow(root: &Path) -> Result<Borrowed> {
+    let site = Site::new(root, Environment::read())?;
+    let theirs = {
+        let book = Book::open(&site)?;
+        Kind::ALL.into_iter().any(|kind| book.get(kind).is_some())
+    };
+    let addresses = up(&site, false)?;
+    Ok(Borrowed {
+        addresses,
+        site,
+        theirs,
+    })
 }
 
 /// Carries out one command line, without the word `services`.
@@ -103,7 +139,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
             {
                 bail!("no such flag of services up: {unknown}");
             }
-            let addresses = ensure_up(root, flags.contains(&"--keep"))?;
+            let addresses = up(&site()?, flags.contains(&"--keep"))?;
             if flags.contains(&"--print-env") {
                 println!("{}={}", Kind::Nats.variable(), addresses.nats);
                 println!("{}={}", Kind::Cql.variable(), addresses.cql);

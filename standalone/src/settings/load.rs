@@ -14,6 +14,9 @@ use crate::exit::{Code, Failure, OrFail};
 
 /// Variables that begin with `CONFAB_` and are no settings: other commands read them.
 const OTHER_VARIABLES: [&str; 2] = ["CONFAB_CONFIG", "CONFAB_TOKEN"];
+/// What such variables begin with that tell tests where engines are. Whoever exports them for a shell may also start
+/// the service from it.
+const FOR_TESTS: &str = "CONFAB_TEST_";
 
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +126,8 @@ fn usual_data_dir(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
 fn variables(environment: &[(OsString, OsString)]) -> Result<Vec<(String, String)>, Failure> {
     let mut found = Vec::new();
     for (name, value) in environment {
-        let Some(name) = name.to_str().filter(|name| name.starts_with("CONFAB_")) else {
+        let ours = |name: &&str| name.starts_with("CONFAB_") && !name.starts_with(FOR_TESTS);
+        let Some(name) = name.to_str().filter(ours) else {
             continue;
         };
         let known = FIELDS.iter().map(super::define::Field::variable);

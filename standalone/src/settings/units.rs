@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use confab_chat::Partition;
 use serde::{Deserialize, Serialize};
 
 /// A span of time: a whole number and a unit, `500ms`, `20s`, `5m`, `12h`, `7d`.
@@ -47,7 +48,7 @@ impl fmt::Display for Span {
 }
 
 /// A size in bytes: a whole number and a unit, `512B`, `64KiB`, `256MiB`, `2GiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Size(pub(crate) u64);
 
@@ -133,6 +134,75 @@ impl fmt::Display for AdminListen {
     }
 }
 
+/// Which partitions a worker owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Owned {
+    /// Its share.
+    Shared,
+    /// Every one.
+    All,
+    /// These: ranges with both ends included.
+    These(Vec<(u16, u16)>),
+}
+
+impl Owned {
+    /// The partitions of an installation that has so many; `shared` names none in particular, and so all.
+    pub(crate) fn of(&self, partitions: u16) -> Vec<Partition> {
+        let all = [(0, partitions.saturating_sub(1))];
+        let ranges = match self {
+            Self::Shared | Self::All => all.as_slice(),
+            Self::These(ranges) => ranges,
+        };
+        let numbers = ranges.iter().flat_map(|(first, last)| *first..=*last);
+        numbers
+            .filter(|number| *number < partitions)
+            .map(Partition)
+            .collect()
+    }
+}
+
+impl FromStr for Owned {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let range = |text: &str| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+            (first <= last).then_some((first, last))
+        };
+        match text {
+            "shared" => Ok(Self::Shared),
+            "all" => Ok(Self::All),
+            _ => text
+                .split(',')
+                .map(range)
+                .collect::<Option<_>>()
+                .map(Self::These)
+                .ok_or_else(|| format!("{text:?} is neither shared, nor all, nor a list such as 0,3,8-15")),
+        }
+    }
+}
+
+impl fmt::Display for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared => f.write_str("shared"),
+            Self::All => f.write_str("all"),
+            Self::These(ranges) => {
+                for (place, (first, last)) in ranges.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { "," };
+                    match first == last {
+                        true => write!(f, "{comma}{first}")?,
+                        false => write!(f, "{comma}{first}-{last}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 macro_rules! through_text {
     ($($type:ty),*) => {$(
         impl TryFrom<String> for $type {
@@ -151,11 +221,11 @@ macro_rules! through_text {
     )*};
 }
 
-through_text!(Span, Size, AdminListen);
+through_text!(Span, Size, AdminListen, Owned);
 
 #[cfg(test)]
 mod tests {
-    use super::{AdminListen, Size, Span};
+    use super::{AdminListen, Owned, Size, Span};
 
     #[test]
     fn spans_read_and_print_in_their_largest_unit() {
@@ -208,5 +278,16 @@ mod tests {
             assert_eq!(text.parse::<AdminListen>().unwrap().to_string(), text);
         }
         assert!("8081".parse::<AdminListen>().is_err());
+    }
+
+    #[test]
+    fn owned_partitions_are_a_word_or_ranges() {
+        for text in ["shared", "all", "0", "0,3,8-15", "63-63"] {
+            let printed = if text == "63-63" { "63" } else { text };
+            assert_eq!(text.parse::<Owned>().unwrap().to_string(), printed);
+        }
+        for text in ["", "none", "3-1", "-1", "1-", "1,,2", "65536"] {
+            assert!(text.parse::<Owned>().is_err(), "{text}");
+        }
     }
 }

@@ -72,7 +72,10 @@ async fn the_limit_is_each_connections_own() {
 
 #[tokio::test]
 async fn a_user_has_a_limited_number_of_connections() {
-    let server = Settings::lenient().flag("--max-user-connections", "2").start();
+    let server = Settings::lenient()
+        .flag("--max-user-connections", "2")
+        .one_gateway()
+        .start();
     let one = server.connect("alice").device("d1").open().await;
     let _two = server.connect("alice").device("d2").open().await;
     assert_eq!(server.connect("alice").device("d3").refused().await, 429);
@@ -88,7 +91,10 @@ async fn a_user_has_a_limited_number_of_connections() {
 
 #[tokio::test]
 async fn the_service_has_a_limited_number_of_connections() {
-    let server = Settings::lenient().flag("--max-connections", "2").start();
+    let server = Settings::lenient()
+        .flag("--max-connections", "2")
+        .one_gateway()
+        .start();
     let _one = server.connect("alice").open().await;
     let _two = server.connect("bob").open().await;
     assert_eq!(server.connect(&unique("carol")).refused().await, 503);

@@ -3,18 +3,22 @@
 
 #![allow(dead_code, reason = "each test crate uses its part of it")]
 
+pub(crate) mod actor;
 pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod connect;
+pub(crate) mod engines;
 pub(crate) mod observe;
+pub(crate) mod process;
 pub(crate) mod schema;
 pub(crate) mod server;
+pub(crate) mod trial;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long anything that must come may take. Nothing waits for it to pass unless a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A name that no other test of the process uses.
 pub(crate) fn unique(name: &str) -> String {

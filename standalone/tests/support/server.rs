@@ -1,60 +1,26 @@
-//! A server process: started on free ports and a directory of its own, stopped with its test, and restarted on the
-//! same directory when a test says so.
+//! A server: one process on a directory of its own or, where `CONFAB_TEST_FORM` is `cluster`, two gateways and three
+//! workers on real engines. Started on free ports, stopped with its test, and restarted with its data when a test says
+//! so. Tests do not know which form they run on.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::PATIENCE;
 use super::connect::Connecting;
+use super::engines::{Engines, told};
+use super::process::{Process, ask_admin};
 
-/// What a process has printed.
-#[derive(Default)]
-struct Output {
-    lines: Mutex<(Vec<String>, usize)>,
-    changed: Condvar,
-}
-
-impl Output {
-    fn push(&self, line: String) {
-        self.lines.lock().unwrap().0.push(line);
-        self.changed.notify_all();
-    }
-
-    fn closed(&self) {
-        self.lines.lock().unwrap().1 += 1;
-        self.changed.notify_all();
-    }
-
-    fn text(&self) -> String {
-        self.lines.lock().unwrap().0.join("\n")
-    }
-
-    /// Waits for a line in which `find` finds something; `None` when both streams ended without.
-    fn wait<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut lines = self.lines.lock().unwrap();
-        loop {
-            if let Some(found) = lines.0.iter().find_map(|line| find(line)) {
-                return Some(found);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if lines.1 == 2 || left.is_zero() {
-                return None;
-            }
-            lines = self.changed.wait_timeout(lines, left).unwrap().0;
-        }
-    }
-}
+const GATEWAYS: usize = 2;
+const WORKERS: usize = 3;
 
 /// How to start a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     args: Vec<String>,
     admin: bool,
+    gateways: usize,
 }
 
 impl Settings {
@@ -71,6 +37,7 @@ impl Settings {
         Self {
             args: Vec::new(),
             admin: false,
+            gateways: GATEWAYS,
         }
     }
 
@@ -90,231 +57,271 @@ impl Settings {
         self
     }
 
-    /// Starts on a fresh directory.
+    /// All clients connect to one process: what is set is a limit of each process by itself.
+    pub(crate) fn one_gateway(mut self) -> Self {
+        self.gateways = 1;
+        self
+    }
+
+    /// Starts on fresh data.
     pub(crate) fn start(self) -> Server {
-        Server::start(self, tempfile::tempdir().unwrap().keep())
+        let cluster = told("CONFAB_TEST_FORM").is_some_and(|form| form == "cluster");
+        Server::start(self, cluster.then(Engines::create))
+    }
+
+    /// Starts two gateways and three workers on fresh data, whatever form other tests run on.
+    pub(crate) fn start_cluster(self) -> Server {
+        Server::start(self, Some(Engines::create()))
+    }
+
+    fn admin_listen(&self) -> [String; 2] {
+        let at = if self.admin { "127.0.0.1:0" } else { "off" };
+        ["--admin-listen".to_owned(), at.to_owned()]
+    }
+
+    /// The command line of one process.
+    fn process(&self, role: &str, engines: Option<&Engines>, dir: &Path) -> Vec<String> {
+        let mut args = vec![role.to_owned()];
+        args.extend(["--data-dir".to_owned(), dir.display().to_string()]);
+        args.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        args.extend(self.admin_listen());
+        args.extend(self.args.iter().cloned());
+        args.extend(engines.map(Engines::flags).unwrap_or_default());
+        args
     }
 }
 
-/// A running server. Dropping it kills it and removes its directory.
+/// A running server. Dropping it kills it and removes its data.
 pub(crate) struct Server {
     settings: Settings,
     dir: PathBuf,
+    engines: Option<Engines>,
     running: Option<Running>,
-    address: SocketAddr,
+    connected: AtomicUsize,
 }
 
+/// Its processes.
 struct Running {
-    child: Child,
-    output: Arc<Output>,
-    reaper: Reaper,
+    /// Those with sockets, and where each listens.
+    front: Vec<(Process, SocketAddr)>,
+    workers: Vec<Process>,
     admin: Option<SocketAddr>,
 }
 
-/// Ends the server should the test process end without doing so: a shell that waits for its input to close.
-struct Reaper {
-    shell: Child,
-    input: Option<ChildStdin>,
-}
+impl Running {
+    fn start(settings: &Settings, engines: Option<&Engines>, dir: &Path) -> Self {
+        let start = |role: &str| Process::start(&settings.process(role, engines, dir), dir);
+        let workers: Vec<Process> = match engines {
+            Some(_) => (0..WORKERS).map(|_| start("worker")).collect(),
+            None => Vec::new(),
+        };
+        workers.iter().for_each(until_it_works);
+        let front: Vec<Process> = match engines {
+            Some(_) => (0..settings.gateways).map(|_| start("gateway")).collect(),
+            None => vec![start("serve")],
+        };
+        let front: Vec<_> = front.into_iter().map(with_address).collect();
+        let admin = settings.admin.then(|| front[0].0.admin_address());
+        Self {
+            front,
+            workers,
+            admin,
+        }
+    }
 
-impl Reaper {
-    fn watch(pid: u32, dir: &Path) -> Self {
-        let script = r#"read -r _; kill -9 "$0" 2>/dev/null; sleep 1; rm -rf -- "$1""#;
-        let mut shell = Command::new("sh")
-            .args(["-c", script, &pid.to_string()])
-            .arg(dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let input = shell.stdin.take();
-        Self { shell, input }
+    /// Gateways first: so a cluster is stopped in order.
+    fn processes(self) -> impl Iterator<Item = Process> {
+        self.front
+            .into_iter()
+            .map(|(process, _)| process)
+            .chain(self.workers)
     }
 }
 
-impl Drop for Reaper {
-    fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-        self.input.take();
-    }
+/// Waits until a worker has its share of the partitions.
+fn until_it_works(worker: &Process) {
+    worker.says(|line| line.starts_with("A Confab worker runs").then_some(()));
+}
+
+fn with_address(process: Process) -> (Process, SocketAddr) {
+    let address = process.clients_address();
+    (process, address)
 }
 
 impl Server {
-    fn start(settings: Settings, dir: PathBuf) -> Self {
-        let mut server = Self {
+    fn start(settings: Settings, engines: Option<Engines>) -> Self {
+        let dir = tempfile::tempdir().unwrap().keep();
+        let running = Running::start(&settings, engines.as_ref(), &dir);
+        Self {
             settings,
             dir,
-            running: None,
-            address: ([127, 0, 0, 1], 0).into(),
-        };
-        server.run();
-        server
+            engines,
+            running: Some(running),
+            connected: AtomicUsize::new(0),
+        }
     }
 
-    fn run(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_confab"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(&self.dir);
-        command.args([
-            "--admin-listen",
-            if self.settings.admin { "127.0.0.1:0" } else { "off" },
-        ]);
-        command
-            .args(&self.settings.args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let output = Arc::new(Output::default());
-        follow(&output, child.stdout.take().unwrap());
-        follow(&output, child.stderr.take().unwrap());
-        let reaper = Reaper::watch(child.id(), &self.dir);
-        let found = output.wait(|line| address_after(line, "ws://"));
-        let Some(address) = found else {
-            let _ = child.kill();
-            panic!("the server did not start: {command:?}\n{}", output.text());
-        };
-        let admin = self
-            .settings
-            .admin
-            .then(|| output.wait(admin_address).expect("it says where its health is"));
-        self.address = address;
-        self.running = Some(Running {
-            child,
-            output,
-            reaper,
-            admin,
-        });
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
     }
 
-    /// Where it listens.
+    /// Where it listens: at each call the next of its gateways.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        let front = &self.running().front;
+        front[self.connected.fetch_add(1, Ordering::Relaxed) % front.len()].1
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.running.as_ref().unwrap().child.id()
-    }
-
-    /// Its data directory.
+    /// The data directory of its processes.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
+    /// The first process that holds sockets.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running().front[0].0.pid()
+    }
+
     /// What it has printed since its start.
     pub(crate) fn output(&self) -> String {
-        self.running
-            .as_ref()
-            .map(|running| running.output.text())
-            .unwrap_or_default()
+        let Some(running) = &self.running else {
+            return String::new();
+        };
+        let front = running.front.iter().map(|(process, _)| process.text());
+        let workers = running.workers.iter().map(Process::text);
+        front.chain(workers).collect::<Vec<_>>().join("\n")
     }
 
     /// Begins a connection as a user.
     pub(crate) fn connect(&self, user: &str) -> Connecting {
-        Connecting::new(self.address).user(user)
+        Connecting::new(self.address()).user(user)
     }
 
     /// Begins a connection that says nothing about who it is.
     pub(crate) fn connect_as_nobody(&self) -> Connecting {
-        Connecting::new(self.address)
+        Connecting::new(self.address())
     }
 
     /// Kills it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
-        let mut running = self.running.take().unwrap();
-        running.child.kill().unwrap();
-        running.child.wait().unwrap();
-        drop(running.reaper);
+        self.running.take().unwrap().processes().for_each(Process::kill);
     }
 
-    /// Starts it again on the same directory, at another port.
+    /// Starts it again on the same data, at other ports.
     pub(crate) fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
-        self.run();
+        self.running = Some(Running::start(&self.settings, self.engines.as_ref(), &self.dir));
     }
 
-    /// Sends it a signal by its name, without waiting for anything.
+    /// Sends it a signal by its name, without waiting for anything. Workers of a cluster outlive their gateways: they
+    /// get it in [`Server::wait`].
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.pid().to_string())
-            .status()
-            .unwrap();
-        assert!(status.success(), "no process to send {name} to");
+        for (process, _) in &self.running().front {
+            process.signal(name);
+        }
     }
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let mut running = self.running.take().unwrap();
-        let ended = running.output.wait(|_| None::<()>).is_none();
-        let status = running.child.try_wait().unwrap();
-        let status = status.or_else(|| ended.then(|| running.child.wait().unwrap()));
-        drop(running.reaper);
-        status.expect("the server did not end")
+        let running = self.running.take().unwrap();
+        let ended: Vec<_> = running
+            .front
+            .into_iter()
+            .map(|(process, _)| process.wait())
+            .collect();
+        let stopped = running.workers.into_iter().map(|worker| {
+            worker.signal("TERM");
+            worker.wait()
+        });
+        let all: Vec<_> = ended.into_iter().chain(stopped).collect();
+        *all.iter().find(|status| !status.success()).unwrap_or(&all[0])
     }
 
     /// Asks the health endpoint; the status line and all that follows.
     pub(crate) fn admin(&self, path: &str) -> String {
-        let address = self
-            .running
-            .as_ref()
-            .unwrap()
-            .admin
-            .expect("started with its health endpoint");
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        ask_admin(
+            self.running().admin.expect("started with its health endpoint"),
+            path,
         )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    }
+}
+
+/// What only a cluster has.
+impl Server {
+    /// Where each of its gateways listens.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.running().front.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Its keyspace, and where its engines are.
+    pub(crate) fn engines(&self) -> &Engines {
+        self.engines.as_ref().expect("a cluster")
+    }
+
+    fn start_one(&self, role: &str, more: &[&str]) -> Process {
+        let mut args = self.settings.process(role, self.engines.as_ref(), &self.dir);
+        for pair in more.chunks(2) {
+            match args.iter().position(|arg| arg == pair[0]) {
+                Some(at) => pair[1].clone_into(&mut args[at + 1]),
+                None => args.extend(pair.iter().map(|arg| (*arg).to_owned())),
+            }
+        }
+        Process::start(&args, &self.dir)
+    }
+
+    /// Starts one more worker, with more flags; returns when it has its share.
+    pub(crate) async fn add_worker(&mut self, more: &[&str]) {
+        let worker = self.start_one("worker", more);
+        let works = tokio::task::spawn_blocking(move || {
+            until_it_works(&worker);
+            worker
+        });
+        let worker = works.await.unwrap();
+        self.running.as_mut().unwrap().workers.push(worker);
+    }
+
+    /// Starts a worker that cannot go on, and waits until it says so. It is not one of the cluster's.
+    pub(crate) async fn add_worker_that_stops(&mut self) -> Process {
+        let worker = self.start_one("worker", &[]);
+        let stops = tokio::task::spawn_blocking(move || {
+            worker.says(|line| line.contains("the partition has stopped").then_some(()));
+            worker
+        });
+        stops.await.unwrap()
+    }
+
+    /// Starts one more gateway.
+    pub(crate) async fn add_gateway(&mut self) {
+        let gateway = self.start_one("gateway", &[]);
+        let gateway = tokio::task::spawn_blocking(move || with_address(gateway));
+        self.running.as_mut().unwrap().front.push(gateway.await.unwrap());
+    }
+
+    /// Takes a worker out, for whatever is to be done to it.
+    pub(crate) fn take_worker(&mut self) -> Process {
+        self.running.as_mut().unwrap().workers.remove(0)
+    }
+
+    /// Puts a worker back.
+    pub(crate) fn return_worker(&mut self, worker: Process) {
+        self.running.as_mut().unwrap().workers.push(worker);
+    }
+
+    /// Takes a gateway out.
+    pub(crate) fn take_gateway(&mut self) -> Process {
+        self.running.as_mut().unwrap().front.remove(0).0
+    }
+
+    /// How many workers run.
+    pub(crate) fn workers(&self) -> usize {
+        self.running().workers.len()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            if std::thread::panicking() {
-                let text = running.output.text();
-                eprintln!(
-                    "--- the server's output\n{}",
-                    &text[text.len().saturating_sub(8000)..]
-                );
-            }
-            let _ = running.child.kill();
-            let _ = running.child.wait();
-        }
+        drop(self.running.take());
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-fn follow(output: &Arc<Output>, stream: impl Read + Send + 'static) {
-    let output = Arc::clone(output);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            output.push(line);
-        }
-        output.closed();
-    });
-}
-
-fn address_after(line: &str, prefix: &str) -> Option<SocketAddr> {
-    let rest = &line[line.find(prefix)? + prefix.len()..];
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
-        .unwrap_or(rest.len());
-    rest[..end].trim_end_matches(['.', ':']).parse().ok()
-}
-
-fn admin_address(line: &str) -> Option<SocketAddr> {
-    address_after(line, "http://")
 }
 
 /// Runs the command with arguments to its end.

@@ -1,19 +1,21 @@
 //! Clients as applications are: an outbox that is sent again after each reconnect, a cursor, several devices.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::Stage;
-use crate::support::checker::{Changed, Device, Event, History, Marked, Sent, View};
-use crate::support::client::Client;
-use crate::support::connect::Connecting;
-use crate::support::observe::{self, chat_name};
-use crate::support::server::Server;
+use super::checker::{Changed, Device, Event, History, Marked, Sent, View, What};
+use super::client::Client;
+use super::connect::Connecting;
+use super::observe::{self, chat_name};
+use super::server::Server;
+use super::trial::Stage;
 
 /// The text that ends each chat: whoever has seen it has seen all of that chat.
 const END: &str = "the end";
@@ -55,6 +57,8 @@ pub(crate) struct Notes {
     pub(crate) answered: watch::Sender<u64>,
     /// How many users have nothing more to send.
     pub(crate) finished: watch::Sender<usize>,
+    /// The longest that an answered request has waited, from when it was first sent.
+    pub(crate) longest_wait: Cell<Duration>,
     pub(crate) history: RefCell<History>,
 }
 
@@ -64,6 +68,7 @@ impl Notes {
         Self {
             answered,
             finished,
+            longest_wait: Cell::default(),
             history: RefCell::default(),
         }
     }
@@ -77,7 +82,12 @@ struct Wish {
     payload: Value,
     /// Its place among the history's sends.
     send: Option<usize>,
+    /// When it was wished.
+    since: Instant,
 }
+
+/// How long to wait after a refusal that is worth a repeat, and before a new try to connect.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A device's place in the user's events, and all it has received.
 struct Place {
@@ -86,6 +96,8 @@ struct Place {
     connections: Vec<Vec<Event>>,
     processed: u64,
     ended: BTreeSet<String>,
+    /// So that the addresses take turns.
+    tries: usize,
 }
 
 impl Place {
@@ -97,6 +109,7 @@ impl Place {
             connections: Vec::new(),
             processed: 0,
             ended: BTreeSet::new(),
+            tries: 0,
         }
     }
 
@@ -120,12 +133,14 @@ impl Place {
     /// Connects as soon as the server is there.
     async fn connect(&mut self, stage: &mut watch::Receiver<Stage>, with_cursor: bool) -> Client {
         loop {
-            let address = stage
-                .wait_for(|stage| stage.address.is_some())
+            let addresses = stage
+                .wait_for(|stage| !stage.addresses.is_empty())
                 .await
                 .unwrap()
-                .address
-                .unwrap();
+                .addresses
+                .clone();
+            self.tries += 1;
+            let address = addresses[self.tries % addresses.len()];
             let mut connecting = Connecting::new(address).user(&self.user).device(&self.name);
             if with_cursor {
                 connecting = connecting.last_event_id(self.processed);
@@ -134,7 +149,7 @@ impl Place {
                 self.connections.push(Vec::new());
                 return client;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -288,7 +303,7 @@ impl<'a> Actor<'a> {
     async fn take_events(&mut self) {
         let Some(client) = &mut self.client else { return };
         for event in self.place.take(client) {
-            if let crate::support::checker::What::New { message, .. } = event.what {
+            if let What::New { message, .. } = event.what {
                 let chat = self
                     .chats
                     .iter()
@@ -324,6 +339,7 @@ impl<'a> Actor<'a> {
                         "{wish:?} failed: {response}"
                     );
                     left.push_back(wish);
+                    tokio::time::sleep(AGAIN).await;
                 }
                 None => {
                     open = false;
@@ -339,6 +355,8 @@ impl<'a> Actor<'a> {
     /// Notes what was answered.
     fn done(&mut self, wish: &Wish, answer: &Value) {
         self.notes.answered.send_modify(|count| *count += 1);
+        let waited = wish.since.elapsed().max(self.notes.longest_wait.get());
+        self.notes.longest_wait.set(waited);
         let mut history = self.notes.history.borrow_mut();
         let chat = chat_name(&self.place.user, &wish.chat);
         let (id, time) = (answer["messageId"].as_u64(), answer["timestamp"].as_u64());
@@ -467,6 +485,7 @@ impl<'a> Actor<'a> {
             chat: chat.to_owned(),
             payload,
             send,
+            since: Instant::now(),
         });
     }
 
