@@ -155,12 +155,13 @@ pub(crate) async fn own<B: Bus, S: Store>(
 
 /// A loop cannot go on: says so, loudly.
 fn alarm(health: &Health, partition: Partition, why: &str) {
+    // First, so that whoever reads the log finds it in the metrics too.
+    health.stopped(partition, why);
     tracing::error!(
         partition = partition.0,
         why,
         "the partition has stopped: nothing is ever skipped"
     );
-    health.stopped(partition, why);
 }
 
 /// A loop that panics must not look as if it were at work.
