@@ -43,7 +43,7 @@ pub use scylla::{Scylla, ScyllaOptions};
 pub enum Key {
     /// A message.
     Message(ChatKey, u64),
-    /// A sender's own id of a message. Insert-only: written again only with the same bytes.
+    /// A sender's own id of a message. Insert-only: within an epoch of the log written again only with the same bytes.
     ClientId(ChatKey, UserId, Arc<str>),
     /// A chat's head.
     Head(ChatKey),

@@ -118,7 +118,6 @@ async fn a_worker_that_leaves_hands_over_without_a_gap() {
     })
     .await;
     // When it has left, all that it had is at work elsewhere.
-    watch.catch_up();
     watch.is_gone("c");
     assert_eq!(watch.gaps, []);
     assert!(watch.leaving.contains("c"));
@@ -239,7 +238,7 @@ async fn a_partition_that_has_stopped_stays_so_after_it_moved_away_and_back_and_
     let (_, broken) = somebody_in(&watch.at_work["b"]);
     let healthy = somebody_in(&watch.at_work["a"]).1;
     assert!(workers.pop().unwrap().shutdown(PATIENT).await);
-    watch.at_work.remove("b");
+    watch.is_gone("b");
     watch.until_shared_by(&["a"]).await;
     let [a] = &workers[..] else { panic!("one is left") };
     let key = Key::State(ActorKey::Chat(broken.clone()), StatePart::Head);

@@ -94,7 +94,7 @@ pub(crate) fn sharing(name: &str) -> Config {
     Config {
         placement: Placement::Shared,
         alive_every: Duration::from_millis(100),
-        gone_after: Duration::from_millis(600),
+        gone_after: Duration::from_secs(1),
         settle: Duration::from_millis(250),
         reattach: Duration::from_millis(200),
         ..config(name)

@@ -48,7 +48,7 @@ impl Watch {
     }
 
     /// Takes in what was said already.
-    pub(crate) fn catch_up(&mut self) {
+    fn catch_up(&mut self) {
         while let Ok(heard) = self.end.announcements.try_recv() {
             self.hear(heard);
         }
@@ -56,6 +56,7 @@ impl Watch {
 
     /// A worker is no more, so that nothing is at work there.
     pub(crate) fn is_gone(&mut self, name: &str) {
+        self.catch_up();
         self.at_work.remove(name);
         self.look_for_gaps();
     }
