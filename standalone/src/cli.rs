@@ -195,7 +195,12 @@ fn log_command() -> Command {
             Arg::new("partitions")
                 .long("partitions")
                 .value_name("LIST")
-                .value_parser(|text: &str| text.parse::<Owned>())
+                .value_parser(|text: &str| match text.parse() {
+                    Ok(Owned::Shared) | Err(_) => {
+                        Err(format!("{text:?} is neither all nor a list such as 0,3,8-15"))
+                    }
+                    Ok(named) => Ok::<Owned, String>(named),
+                })
                 .help("These partitions, as 0,3,8-15 or all (default: those that are damaged)"),
         )
         .arg(

@@ -14,6 +14,7 @@ use crate::engines;
 use crate::exit::Failure;
 use crate::front::Front;
 use crate::gateway;
+use crate::serve::Role;
 use crate::settings::{Owned, Settings};
 
 /// How long the worker may take to finish what it has begun.
@@ -26,23 +27,12 @@ pub(crate) struct Cluster {
     front: Option<Front<Nats>>,
 }
 
-/// Which halves run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Halves {
-    /// Sockets.
-    Gateway,
-    /// Partitions.
-    Worker,
-    /// Both.
-    Both,
-}
-
 impl Cluster {
     /// Connects, and starts what is wanted. A gateway takes clients from then on; whether workers serve them is
     /// another process's affair.
     pub(crate) async fn start(
         settings: &Settings,
-        halves: Halves,
+        role: Role,
         listener: Option<TcpListener>,
     ) -> Result<Self, Failure> {
         // Unique to this run: it stands in the ids of log entries.
@@ -51,15 +41,10 @@ impl Cluster {
             Some(listener) => Some((listener, gateway::config(settings, GatewayId(Arc::clone(&run)))?)),
             None => None,
         };
-        let role = match halves {
-            Halves::Gateway => "gateway",
-            Halves::Worker => "worker",
-            Halves::Both => "serve",
-        };
-        let bus = engines::nats(settings, &format!("confab {role} {run}")).await?;
-        let worker = match halves {
-            Halves::Gateway => None,
-            Halves::Worker | Halves::Both => Some(start_worker(settings, &run, &bus).await?),
+        let bus = engines::nats(settings, &format!("confab {} {run}", role.name())).await?;
+        let worker = match role {
+            Role::Gateway => None,
+            Role::Worker | Role::Serve => Some(start_worker(settings, &run, &bus).await?),
         };
         let front = match sockets {
             Some((listener, config)) => Some(Front::start(settings, config, listener, bus.clone()).await?),

@@ -31,6 +31,9 @@ pub(crate) struct Request {
 pub(crate) fn run(request: &Request, settings: &Settings) -> Result<String, Failure> {
     settings.require_nats("log recover")?;
     settings.require_cql("log recover")?;
+    if let Some(named) = &request.partitions {
+        settings.check_partitions("--partitions", named)?;
+    }
     engines::block_on(recover(request, settings))
 }
 

@@ -14,7 +14,7 @@ use confab_service::metrics::Metrics;
 use confab_service::{Admin, Readiness, Signals, Stop, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::cluster::{Cluster, Halves};
+use crate::cluster::Cluster;
 use crate::data_dir::{DataDir, Lock};
 use crate::embedded::Embedded;
 use crate::exit::{Code, Failure, OrFail};
@@ -62,14 +62,6 @@ impl Role {
         }
         settings.require_cql(self.name())
     }
-
-    fn halves(self) -> Halves {
-        match self {
-            Self::Serve => Halves::Both,
-            Self::Gateway => Halves::Gateway,
-            Self::Worker => Halves::Worker,
-        }
-    }
 }
 
 /// What runs.
@@ -91,7 +83,7 @@ impl Service {
                 Ok(Self::Embedded(Box::new(service)))
             }
             (_, listener) => {
-                let service = Box::pin(Cluster::start(settings, role.halves(), listener)).await?;
+                let service = Box::pin(Cluster::start(settings, role, listener)).await?;
                 Ok(Self::Cluster(Box::new(service)))
             }
         }

@@ -206,6 +206,10 @@ fn settings_of_a_cluster_that_do_not_go_together() {
         (["--log-replicas", "7"], "log_replicas is 1 to 5"),
         (["--cql-replication", "three"], "cql_replication"),
         (["--own-partitions", "5-2"], "own_partitions"),
+        (
+            ["--own-partitions", "3,64"],
+            "there is no partition 64, the last is 63",
+        ),
     ] {
         let (code, line) = bad_start_of("gateway", data.path(), &arguments);
         assert_eq!(code, 64, "{line}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use confab_store::scylla::schema::Replication;
 
-use super::{Auth, Settings, Size, Span};
+use super::{Auth, Owned, Settings, Size, Span};
 use crate::exit::{Code, Failure, OrFail};
 
 impl Settings {
@@ -93,6 +93,7 @@ impl Settings {
         refuse(!(1..=1024).contains(&self.log_partitions), || {
             format!("log_partitions is 1 to 1024, not {}", self.log_partitions)
         })?;
+        self.check_partitions("own_partitions", &self.own_partitions)?;
         refuse(!(1..=5).contains(&self.log_replicas), || {
             format!("log_replicas is 1 to 5, not {}", self.log_replicas)
         })?;
@@ -106,6 +107,18 @@ impl Settings {
             format!("log_retention is at least 1h, not {}", self.log_retention)
         })?;
         self.replication().map(|_| ())
+    }
+
+    /// Refuses partitions that there are not.
+    pub(crate) fn check_partitions(&self, name: &str, named: &Owned) -> Result<(), Failure> {
+        let beyond = named.beyond(self.log_partitions);
+        refuse(beyond.is_some(), || {
+            let last = self.log_partitions.saturating_sub(1);
+            format!(
+                "{name}: there is no partition {}, the last is {last}",
+                beyond.unwrap_or_default()
+            )
+        })
     }
 
     /// Whether everything runs in one process on the data directory.

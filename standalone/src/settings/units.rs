@@ -147,6 +147,13 @@ pub(crate) enum Owned {
 }
 
 impl Owned {
+    /// The first partition named that an installation of so many does not have.
+    pub(crate) fn beyond(&self, partitions: u16) -> Option<u16> {
+        let Self::These(ranges) = self else { return None };
+        let mut ends = ranges.iter().map(|(_, last)| *last);
+        ends.find(|last| *last >= partitions)
+    }
+
     /// The partitions of an installation that has so many; `shared` names none in particular, and so all.
     pub(crate) fn of(&self, partitions: u16) -> Vec<Partition> {
         let all = [(0, partitions.saturating_sub(1))];
@@ -155,10 +162,7 @@ impl Owned {
             Self::These(ranges) => ranges,
         };
         let numbers = ranges.iter().flat_map(|(first, last)| *first..=*last);
-        numbers
-            .filter(|number| *number < partitions)
-            .map(Partition)
-            .collect()
+        numbers.map(Partition).collect()
     }
 }
 

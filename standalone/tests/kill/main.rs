@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
 mod engines;
 mod lost_log;
 mod owners;

@@ -14,6 +14,8 @@ use crate::support::{World, config, device, dialog, in_time, sharing, user};
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long a worker is stopped: longer than that.
 const STOPPED: Duration = Duration::from_millis(2500);
+/// After so long gateways speak again: longer than it takes a loop to look through its sessions.
+const BEAT: Duration = Duration::from_millis(1200);
 
 fn impatient(config: Config) -> Config {
     Config {
@@ -64,11 +66,13 @@ async fn a_worker_that_was_stopped_takes_nobody_for_gone() {
     for who in ["alice", "carol"] {
         assert_eq!(world.gateway.online("bob").await, [user(who)]);
     }
-    let sessions = [("alice", alice.session), ("bob", bob.session)];
+    // What gateways say meanwhile is lost.
     let paused = worker.pause().await;
-    beating(&world, &sessions, tokio::time::sleep(STOPPED)).await;
-    // Carol's gateway has not spoken since, but those who have are looked at no earlier than she is.
+    tokio::time::sleep(STOPPED).await;
     paused.go_on();
+    tokio::time::sleep(BEAT).await;
+    beat(&world, "alice", alice.session).await;
+    beat(&world, "bob", bob.session).await;
     world.gateway.detach("carol", carol.session, false).await;
     assert_eq!(world.gateway.offline("bob").await.0, user("carol"));
     assert_eq!(world.gateway.presence_of("bob"), [], "alice is where she was");
