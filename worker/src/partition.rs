@@ -11,9 +11,11 @@
 //!
 //! So a state row that says "applied up to N" is proof that all effects up to N are out, and whoever begins at the
 //! checkpoint (`begin`) redoes exactly what may be missing. Where the log before was lost, actors are brought up to what
-//! their rows say (`restore`, `standing`). The soft half (`signals`, `attach`, `resume`, `presence`, `typing`, over `soft`,
-//! `sessions` and `cursors`) keeps nothing that its gateways would not say again. What either sends stays within `bounds`.
+//! their rows say (`restore`, over `ahead`, `proposal` and `standing`). The soft half (`signals`, `attach`, `resume`,
+//! `presence`, `typing`, over `soft`, `sessions` and `cursors`) keeps nothing that its gateways would not say again. What
+//! either sends stays within `bounds`.
 
+mod ahead;
 mod apply;
 mod attach;
 mod batch;
@@ -24,6 +26,7 @@ mod cursors;
 mod flush;
 mod lookups;
 mod presence;
+mod proposal;
 mod restore;
 mod resume;
 mod run;
@@ -53,8 +56,8 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::metrics::Meters;
 use crate::seams::{Fault, Seams};
+use ahead::Ahead;
 use cache::{Cache, Cached, Stored};
-use restore::Ahead;
 pub(crate) use said::Begins;
 use signals::Soft;
 

@@ -9,8 +9,8 @@ use confab_chat::{EntryId, Partition};
 use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_store::{Key, Store};
 
+use super::ahead::Ahead;
 use super::cache::Cache;
-use super::restore::Ahead;
 use super::soft::Soft;
 use super::{LOGIC, Owner, Shared};
 use crate::metrics::Meters;

@@ -10,12 +10,12 @@
 //! All that follows from restoring (rows, a mailbox's first event of the epoch) is an effect of the batch that has the
 //! actor's first entry, and stands or is redone with it. Actors that nobody touches stay as they are.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
 use confab_bus::{AppendError, Bus, PartitionReader, Position};
 use confab_chat::conversation::restore as chats;
-use confab_chat::{ActorKey, ChatKey, EntryId, Timestamp, UserId, conversation, mailbox};
-use confab_proto::message::{Attach, EntryBody, LogEntry, Logged, Restored, RestoredActor};
+use confab_chat::{ActorKey, ChatKey, EntryId, UserId, conversation, mailbox};
+use confab_proto::message::{Attach, EntryBody, LogEntry, Restored, RestoredActor};
 use confab_proto::row::InboxRow;
 use confab_store::Store;
 
@@ -23,10 +23,8 @@ use super::Owner;
 use super::batch::Batch;
 use super::cache::{Cached, Loaded};
 use super::lookups::Lookups;
-use crate::seams::{Fault, Seams};
-
-/// A list of a restored state is cut at this size.
-const PART_BYTES: usize = 256 * 1024;
+use super::proposal::{whole_chat, whole_mailbox};
+use crate::seams::Fault;
 
 /// Actors of an earlier epoch, as they were loaded.
 #[derive(Default)]
@@ -43,83 +41,6 @@ impl Lost {
             .iter()
             .map(|(user, _)| ActorKey::Mailbox(user.clone()));
         chats.chain(mailboxes).collect()
-    }
-}
-
-/// The proposals that stand in the log from the loop's place on, as far as it was looked through.
-pub(super) struct Ahead {
-    /// The last entry looked at.
-    upto: u64,
-    proposals: HashMap<ActorKey, Proposals>,
-}
-
-/// The proposals of one actor.
-#[derive(Default)]
-struct Proposals {
-    /// The first that was whole, and when.
-    first: Option<(Timestamp, Vec<RestoredActor>)>,
-    /// Until then: the parts of each.
-    parts: BTreeMap<EntryId, BTreeMap<u32, RestoredActor>>,
-}
-
-impl Proposals {
-    fn note(&mut self, time: Timestamp, restored: &Restored) {
-        if self.first.is_some() {
-            return;
-        }
-        let parts = self.parts.entry(restored.proposal.clone()).or_default();
-        parts.insert(restored.part, restored.actor.clone());
-        if parts.len() as u64 == u64::from(restored.parts) {
-            self.first = Some((time, std::mem::take(parts).into_values().collect()));
-            self.parts.clear();
-        }
-    }
-}
-
-impl Ahead {
-    /// Nothing is looked at yet after an entry.
-    pub(super) fn after(upto: u64) -> Self {
-        Self {
-            upto,
-            proposals: HashMap::new(),
-        }
-    }
-
-    /// Looks at entries; those seen before are passed over.
-    pub(super) fn look(&mut self, entries: &[Logged]) -> Result<(), Fault> {
-        let seen = entries.partition_point(|logged| logged.seq <= self.upto);
-        for logged in entries.iter().skip(seen) {
-            if logged.seq != self.upto + 1 {
-                let why = format!("entry {} comes after {}", logged.seq, self.upto);
-                return Err(Fault::Alarm(why));
-            }
-            self.upto = logged.seq;
-            if let EntryBody::Restored(restored) = &logged.entry.body {
-                let proposals = self.proposals.entry(restored.actor.key()).or_default();
-                proposals.note(logged.time, restored);
-            }
-        }
-        Ok(())
-    }
-
-    /// The loop has passed entries: the actors that they restore are restored.
-    pub(super) fn pass(&mut self, entries: &[Logged]) {
-        for logged in entries {
-            if let EntryBody::Restored(restored) = &logged.entry.body {
-                self.proposals.remove(&restored.actor.key());
-            }
-        }
-    }
-
-    fn knows(&self, actor: &ActorKey) -> bool {
-        let proposals = self.proposals.get(actor);
-        proposals.is_some_and(|proposals| proposals.first.is_some())
-    }
-
-    fn take(&mut self, actor: &ActorKey) -> Result<(Timestamp, Vec<RestoredActor>), Fault> {
-        let proposals = self.proposals.remove(actor);
-        let first = proposals.and_then(|proposals| proposals.first);
-        first.ok_or_else(|| Fault::Alarm(format!("{actor} was not restored")))
     }
 }
 
@@ -202,7 +123,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         }
         let after = Position {
             epoch: self.epoch,
-            seq: self.ahead.upto,
+            seq: self.ahead.upto(),
         };
         let mut reader = self.seams.bus.open(self.partition, after).await?;
         while !unknown.is_empty() {
@@ -298,117 +219,4 @@ impl<B: Bus, S: Store> Owner<B, S> {
         self.soft.pending.extend(waiting);
         Ok(())
     }
-}
-
-impl<B: Bus, S: Store> Seams<B, S> {
-    async fn restored_chat(
-        &self,
-        before: &conversation::State,
-        epoch: u32,
-    ) -> Result<Vec<RestoredActor>, Fault> {
-        let standing = self.standing_chat(before).await?;
-        let chats::Restored { state, holes } = chats::restore(before, &standing, epoch);
-        let mut members = split(state.members.into_iter().collect(), |(user, _)| {
-            user.as_str().len() + 96
-        });
-        let mut holes = split(holes, |hole| hole.sender.as_str().len() + 32);
-        let parts = members.len().max(holes.len()).max(1);
-        members.resize_with(parts, Vec::new);
-        holes.resize_with(parts, Vec::new);
-        let parts = members
-            .into_iter()
-            .zip(holes)
-            .map(|(members, holes)| RestoredActor::Chat {
-                chat: state.key.clone(),
-                head: state.head.clone(),
-                members,
-                holes,
-            });
-        Ok(parts.collect())
-    }
-
-    async fn restored_mailbox(
-        &self,
-        before: &mailbox::State,
-        epoch: u32,
-    ) -> Result<Vec<RestoredActor>, Fault> {
-        let standing = self.standing_inbox(before).await?;
-        let state = mailbox::restore(before, &standing, epoch);
-        let mut seen = split(state.seen.into_iter().collect(), |(chat, _)| {
-            chat.as_str().len() + 24
-        });
-        seen.resize_with(seen.len().max(1), Vec::new);
-        let parts = seen.into_iter().map(|seen| RestoredActor::Mailbox {
-            user: state.user.clone(),
-            head: state.head,
-            seen,
-        });
-        Ok(parts.collect())
-    }
-}
-
-/// Cuts a list where it takes more than a part has room for.
-fn split<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut parts: Vec<Vec<T>> = Vec::new();
-    let mut room = 0;
-    for item in items {
-        let taken = bytes(&item);
-        match parts.last_mut().filter(|_| taken <= room) {
-            Some(part) => part.push(item),
-            None => {
-                parts.push(vec![item]);
-                room = PART_BYTES;
-            }
-        }
-        room = room.saturating_sub(taken);
-    }
-    parts
-}
-
-fn whole_chat(parts: Vec<RestoredActor>) -> Result<chats::Restored, Fault> {
-    let mut whole: Option<chats::Restored> = None;
-    for part in parts {
-        let RestoredActor::Chat {
-            chat,
-            head,
-            members,
-            holes,
-        } = part
-        else {
-            return Err(no_part(&part));
-        };
-        let whole = whole.get_or_insert_with(|| chats::Restored {
-            state: conversation::State {
-                key: chat,
-                head,
-                members: BTreeMap::new(),
-            },
-            holes: Vec::new(),
-        });
-        whole.state.members.extend(members);
-        whole.holes.extend(holes);
-    }
-    whole.ok_or_else(|| Fault::Alarm("a restored chat has no parts".to_owned()))
-}
-
-fn whole_mailbox(parts: Vec<RestoredActor>) -> Result<mailbox::State, Fault> {
-    let mut whole: Option<mailbox::State> = None;
-    for part in parts {
-        let RestoredActor::Mailbox { user, head, seen } = part else {
-            return Err(no_part(&part));
-        };
-        let whole = whole.get_or_insert_with(|| mailbox::State {
-            head,
-            ..mailbox::State::new(user)
-        });
-        whole.seen.extend(seen);
-    }
-    whole.ok_or_else(|| Fault::Alarm("a restored mailbox has no parts".to_owned()))
-}
-
-fn no_part(part: &RestoredActor) -> Fault {
-    Fault::Alarm(format!(
-        "a restored {} among the parts of another actor",
-        part.key()
-    ))
 }

@@ -14,13 +14,24 @@ use crate::seams::{Fault, Seams, decode};
 
 /// The most messages that a batch makes in one chat: so far above what stands whole may a part of one stand.
 const BATCH: u64 = BATCH_ACTORS as u64;
+
+/// How far above what stands whole anything of a chat may stand: each log that was lost since the state was written may
+/// have left a part of a batch.
+fn torn(before: &conversation::State, epoch: u32) -> u64 {
+    BATCH * u64::from(epoch.saturating_sub(before.head.epoch.max(1)).max(1))
+}
+
 /// How many messages or events are read at a time.
 const PAGE: u64 = 256;
 
 impl<B: Bus, S: Store> Seams<B, S> {
     /// What stands of a chat. Messages above the state's last get the row by which their senders' repeats are known,
     /// where that does not stand.
-    pub(super) async fn standing_chat(&self, before: &conversation::State) -> Result<Standing, Fault> {
+    pub(super) async fn standing_chat(
+        &self,
+        before: &conversation::State,
+        epoch: u32,
+    ) -> Result<Standing, Fault> {
         let chat = &before.key;
         let mut standing = Standing {
             head: self.get(Key::Head(chat.clone())).await?,
@@ -38,25 +49,27 @@ impl<B: Bus, S: Store> Seams<B, S> {
         });
         let rows = super::concurrently(rows.collect()).await?;
         standing.memberships = rows.into_iter().flatten().collect();
-        self.standing_messages(before, &mut standing).await?;
-        self.standing_marks(before, &mut standing).await?;
+        let torn = torn(before, epoch);
+        self.standing_messages(before, torn, &mut standing).await?;
+        self.standing_marks(before, torn, &mut standing).await?;
         Ok(standing)
     }
 
     async fn standing_messages(
         &self,
         before: &conversation::State,
+        torn: u64,
         standing: &mut Standing,
     ) -> Result<(), Fault> {
         let chat = &before.key;
-        standing.messages_from = standing.messages_from(before, BATCH);
+        standing.messages_from = standing.messages_from(before, torn);
         let mut from = standing.messages_from;
         let mut known = standing.last_id(before);
         loop {
             let range = Range::Messages {
                 chat: chat.clone(),
                 from,
-                to: known + BATCH,
+                to: known + torn,
             };
             let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
             let records = self.scan(range, Take::First(page)).await?;
@@ -84,10 +97,11 @@ impl<B: Bus, S: Store> Seams<B, S> {
     async fn standing_marks(
         &self,
         before: &conversation::State,
+        torn: u64,
         standing: &mut Standing,
     ) -> Result<(), Fault> {
         let last_id = standing.last_id(before);
-        let lowest = (last_id + 1).saturating_sub(BATCH);
+        let lowest = (last_id + 1).saturating_sub(torn);
         let marks = standing.users(before).into_iter().map(|user| {
             let row = standing.memberships.get(&user).map(|dated| &dated.row);
             let (delivered, read) = row.map_or((0, 0), |row| (row.delivered, row.read));
@@ -95,7 +109,7 @@ impl<B: Bus, S: Store> Seams<B, S> {
                 let ranges = [(MarkKind::Delivered, delivered), (MarkKind::Read, read)];
                 let [delivered, read] = ranges.map(|(kind, above)| {
                     let from = lowest.max(above + 1);
-                    self.highest_mark(&before.key, &user, kind, (from, last_id + BATCH))
+                    self.highest_mark(&before.key, &user, kind, (from, last_id + torn))
                 });
                 let marks = (delivered.await?, read.await?);
                 Ok((user, marks))

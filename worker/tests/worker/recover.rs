@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use confab_chat::{ActorKey, ChatKey, Event, Op, Partition, Reply};
+use confab_chat::row::MarkKind;
+use confab_chat::{ActorKey, ChatKey, Event, Op, Partition, Reply, Timestamp};
 use confab_proto::message::{AttachFrom, Attached, Beat, EntryBody, MailboxEvent, Page, Signal};
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Record, Store, Take, Write};
+use confab_worker::Worker;
 use serde_json::Value;
 
+use crate::support::limbo::Limbo;
 use crate::support::replaced::Replaced;
 use crate::support::torn::doomed;
 use crate::support::{World, config, dialog, in_time, named, new, user};
@@ -130,6 +133,11 @@ async fn what_was_answered_stands_and_goes_on() {
         assert_eq!(world.say("bob", &chat, "four").await, 4);
         assert_eq!(world.say("dave", &group, "three").await, 3);
         assert_eq!(ids(&page(&world, "dave", &group).await), [1, 2, 3]);
+        // The next owner takes it from the states.
+        assert!(worker.shutdown(PATIENCE).await);
+        let worker = world.start(config("w3")).await;
+        assert!(world.try_ask("carol", &group, new("x")).await.is_err());
+        assert_eq!(world.say("bob", &group, "four").await, 4);
         worker.abort().await;
     }
 }
@@ -199,6 +207,62 @@ async fn a_message_that_was_written_in_part_leaves_no_hole() {
     // Both have sent since: neither misses anything by the other but what came after.
     assert_eq!(world.chats("bob").await[0]["missed"], 1);
     assert_eq!(world.chats("alice").await[0]["missed"], 0);
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn what_was_not_seen_when_a_chat_was_restored_is_not_seen_later_either() {
+    let mut world = World::whose_logs_can_be_lost().await;
+    let chat = dialog("alice", "bob");
+    let worker = doomed(&world, "w1", |_| false).await;
+    world.ask("alice", &chat, named("one", "c1")).await;
+    world.ask("bob", &chat, named("two", "c2")).await;
+    worker.abort().await;
+    world.bus.replace_all(2);
+    let store = Limbo {
+        inner: world.store.clone(),
+        key: Key::Message(chat.clone(), 1),
+    };
+    let worker = Worker::start(config("w2"), world.bus.clone(), store).await;
+    // The row of the sender's own id is read by itself, and so is the message that it names.
+    let again = world.ask("alice", &chat, named("one", "c1")).await;
+    assert!(matches!(again, Reply::Message { message_id: 3, .. }), "{again:?}");
+    let page = page(&world, "bob", &chat).await;
+    assert_eq!((ids(&page), page[0]["deletedAt"].is_u64()), (vec![1, 2, 3], true));
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn a_mark_that_was_written_in_part_stands_with_its_time() {
+    let mut world = World::whose_logs_can_be_lost().await;
+    let chat = dialog("alice", "bob");
+    let worker = world.start(config("w1")).await;
+    for _ in 0..2 {
+        world.say("alice", &chat, "x").await;
+    }
+    assert!(worker.shutdown(PATIENCE).await);
+    // Of the mark its row stands, and not what says how far bob has read.
+    let mark = Key::Mark(chat.clone(), user("bob"), MarkKind::Read, 2);
+    let lost = [
+        Key::Membership(user("bob"), chat.clone()),
+        Key::Head(chat.clone()),
+    ];
+    let commands = vec![("bob", &chat, read(2))];
+    die_writing(&mut world, commands, move |key| lost.contains(key), mark.clone()).await;
+    let stands = world.store.get(mark.clone()).await.unwrap().unwrap();
+
+    world.bus.replace_all(2);
+    let worker = world.start(config("w2")).await;
+    assert_eq!(world.chats("bob").await[0]["missed"], 2);
+    let reply = world.ask("bob", &chat, read(2)).await;
+    let first = Timestamp::decode(&stands.value).unwrap();
+    assert!(
+        matches!(reply, Reply::Read { at, missed: 0, .. } if at == first),
+        "{reply:?}"
+    );
+    assert_eq!(world.store.get(mark).await.unwrap(), Some(stands));
+    assert_eq!(world.chats("bob").await[0]["missed"], 0);
+    assert_eq!(page(&world, "alice", &chat).await[1]["status"], "read");
     worker.abort().await;
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod follower;
+pub(crate) mod limbo;
 pub(crate) mod pausable;
 pub(crate) mod replaced;
 pub(crate) mod torn;
