@@ -19,8 +19,8 @@ use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, Timestamp, UserId};
 use crate::{Key, Range, Record, StatePart, Store, Take, Write};
 
 pub use ranges::{
-    inboxes_expire, marks_are_found_across_buckets, numbered_rows_are_scanned_in_order, odd_ids_keep_apart,
-    whole_ranges_are_scanned,
+    a_mark_is_seen_with_those_below_it, inboxes_expire, marks_are_found_across_buckets,
+    numbered_rows_are_scanned_in_order, odd_ids_keep_apart, whole_ranges_are_scanned,
 };
 pub use rows::{
     a_state_is_read_whole, every_table_keeps_its_rows, of_equal_times_the_larger_bytes_stand,
@@ -57,6 +57,7 @@ pub async fn all<S: Store>(fresh: impl AsyncFn() -> Subject<S>) {
     writers_at_once_do_not_disturb_each_other(fresh().await).await;
     numbered_rows_are_scanned_in_order(fresh().await).await;
     marks_are_found_across_buckets(fresh().await).await;
+    a_mark_is_seen_with_those_below_it(fresh().await).await;
     whole_ranges_are_scanned(fresh().await).await;
     odd_ids_keep_apart(fresh().await).await;
     inboxes_expire(fresh().await).await;

@@ -185,7 +185,8 @@ pub enum StoreError {
 /// The store. All forms pass the suite in `conformance`.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Writes rows, each by itself; when it returns, all stand and every reader sees them. After an error any of them
-    /// may stand, now or later.
+    /// may stand, now or later. Whoever sees a mark sees those of the same user, kind and bucket that stand before it in
+    /// `rows`: a mark without the lower one that was written with it would date the messages below that one wrongly.
     fn write(&self, rows: Vec<Write>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes parts of one actor's state as one batch: a reader of that state sees all of it or nothing.

@@ -73,7 +73,10 @@ fn test(passed_on: &[String]) -> Result<()> {
 }
 
 fn test_with(engines: &services::Borrowed, passed_on: &[String]) -> Result<()> {
-    let variables = engines.variables();
+    // Some tests end an engine and have it started again.
+    let restart = format!("'{}' services restart", env::current_exe()?.display());
+    let mut variables = engines.variables().to_vec();
+    variables.push(("CONFAB_TEST_RESTART", restart));
     let variables: Vec<_> = variables
         .iter()
         .map(|(name, value)| (*name, value.as_str()))

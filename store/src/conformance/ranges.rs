@@ -99,6 +99,39 @@ pub async fn numbered_rows_are_scanned_in_order<S: Store>(subject: Subject<S>) {
     }
 }
 
+/// Marks that are written together are never seen with a lower one missing, by whoever reads the highest first.
+pub async fn a_mark_is_seen_with_those_below_it<S: Store>(subject: Subject<S>) {
+    const RUNS: u64 = 60;
+    const RUN: u64 = 12;
+    let store = &subject.store;
+    let chat = dialog("ann", "bob");
+    let mark = |up_to: u64| {
+        let key = Key::Mark(chat.clone(), user("ann"), MarkKind::Read, up_to);
+        row(key, up_to, up_to.to_string())
+    };
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let writer = async {
+        for run in 0..RUNS {
+            let marks = (1..=RUN).map(|n| mark(run * RUN + n));
+            store.write(marks.collect()).await.unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+    };
+    let reader = async |_| {
+        while !done.load(std::sync::atomic::Ordering::Acquire) {
+            let seen = scan(store, &all_marks(&chat, 1, RUNS * RUN), Take::Last(usize::MAX)).await;
+            let seen = seen.iter().rev().map(|record| record.timestamp);
+            assert!(
+                seen.clone().eq(1..=seen.len() as u64),
+                "{:?}",
+                seen.collect::<Vec<_>>()
+            );
+            tokio::task::yield_now().await;
+        }
+    };
+    futures_util::join!(writer, futures_util::future::join_all((0..3).map(reader)));
+}
+
 /// Marks: one user's of one kind by number, everybody's by (user, kind, number) within each bucket.
 pub async fn marks_are_found_across_buckets<S: Store>(subject: Subject<S>) {
     let store = subject.store;

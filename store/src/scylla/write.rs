@@ -1,6 +1,9 @@
 //! Writing. Every statement that writes is made here, and carries the timestamp of its row.
 
-use confab_chat::{ActorKey, Timestamp};
+use std::collections::HashMap;
+
+use confab_chat::limits::BUCKET_MESSAGES;
+use confab_chat::{ActorKey, ChatKey, Timestamp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 
@@ -29,23 +32,34 @@ const PART_BYTES: usize = 32;
 const LONGEST_LIFE_SECONDS: u64 = 5 * 365 * 86_400;
 
 impl Open {
-    /// Writes rows, each by itself. After a failure nothing more is sent, and what is on its way is waited for.
+    /// Writes rows, each by itself, but for the marks of a bucket. After a failure nothing more is sent, and what is on its
+    /// way is waited for.
     pub(super) async fn write(&self, rows: &[Write]) -> Result<(), StoreError> {
-        let mut waiting = rows.iter();
+        let mut waiting = mutations(rows).into_iter();
         let mut under_way = FuturesUnordered::new();
-        for row in waiting.by_ref().take(IN_FLIGHT) {
-            under_way.push(self.write_row(row));
+        for mutation in waiting.by_ref().take(IN_FLIGHT) {
+            under_way.push(self.write_mutation(mutation));
         }
         let mut result = Ok(());
         while let Some(done) = under_way.next().await {
             result = result.and(done);
             if result.is_ok()
-                && let Some(row) = waiting.next()
+                && let Some(mutation) = waiting.next()
             {
-                under_way.push(self.write_row(row));
+                under_way.push(self.write_mutation(mutation));
             }
         }
         result
+    }
+
+    async fn write_mutation(&self, rows: Vec<&Write>) -> Result<(), StoreError> {
+        match rows.as_slice() {
+            [row] => self.write_row(row).await,
+            rows => {
+                self.write_together(Table::Marks, rows.iter().copied(), Request::Write)
+                    .await
+            }
+        }
     }
 
     async fn write_row(&self, row: &Write) -> Result<(), StoreError> {
@@ -80,23 +94,52 @@ impl Open {
         i32::try_from(seconds).ok()
     }
 
-    /// Writes parts of a state: one batch, of one partition of one table, and so one mutation, which a replica applies and
-    /// shows whole.
+    /// Writes parts of a state, all at once.
     pub(super) async fn write_state(&self, actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
         check_state(actor, parts)?;
         if parts.is_empty() {
             return Ok(());
         }
-        let insert = &self.statements.row(Table::State).insert;
-        let statements = vec![BatchStatement::PreparedStatement(insert.clone()); parts.len()];
+        self.write_together(Table::State, parts.iter(), Request::WriteState)
+            .await
+    }
+
+    /// Writes rows of one partition of a table: one batch, and so one mutation, which a replica applies and shows whole.
+    async fn write_together<'a>(
+        &self,
+        table: Table,
+        rows: impl Iterator<Item = &'a Write>,
+        request: Request,
+    ) -> Result<(), StoreError> {
+        let values = rows.map(written).collect::<Result<Vec<_>, _>>()?;
+        let insert = &self.statements.row(table).insert;
+        let statements = vec![BatchStatement::PreparedStatement(insert.clone()); values.len()];
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
         batch.set_is_idempotent(true);
-        let values = parts.iter().map(written).collect::<Result<Vec<_>, _>>()?;
         let session = self.link.session();
         let write = session.batch(&batch, values);
-        let written = self.done(Request::WriteState, &session, write).await;
-        written.map(|_| ())
+        self.done(request, &session, write).await.map(|_| ())
     }
+}
+
+/// Rows that are written at once: the marks of one bucket together, every other row alone.
+fn mutations(rows: &[Write]) -> Vec<Vec<&Write>> {
+    let mut mutations: Vec<Vec<&Write>> = Vec::with_capacity(rows.len());
+    let mut buckets: HashMap<(&ChatKey, u64), usize> = HashMap::new();
+    for row in rows {
+        let Key::Mark(chat, _, _, up_to) = &row.key else {
+            mutations.push(vec![row]);
+            continue;
+        };
+        let place = *buckets
+            .entry((chat, up_to / BUCKET_MESSAGES))
+            .or_insert(mutations.len());
+        match mutations.get_mut(place) {
+            Some(mutation) => mutation.push(row),
+            None => mutations.push(vec![row]),
+        }
+    }
+    mutations
 }
 
 /// The values of a row's columns, and its timestamp.

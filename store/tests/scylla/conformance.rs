@@ -31,6 +31,7 @@ async fn passes_the_suite() {
             conformance::numbered_rows_are_scanned_in_order(part(6)),
             conformance::marks_are_found_across_buckets(part(7)),
             conformance::whole_ranges_are_scanned(part(8)),
+            conformance::a_mark_is_seen_with_those_below_it(part(10)),
         );
         // By itself: its rows live for two seconds, in which they have to be read.
         conformance::inboxes_expire(part(9)).await;

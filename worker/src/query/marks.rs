@@ -2,6 +2,9 @@
 //!
 //! A message's mark by a user is that user's lowest row at or above it; it always stands in the message's own bucket.
 //! Read implies delivered, so a message was delivered at the earlier of its two.
+//!
+//! Marks are written while they are read. A lower one that is missed dates the messages below it by the next one above, and
+//! a first mark's time must stand: so the higher ones are always read before the lower ones.
 
 use std::collections::BTreeMap;
 
@@ -33,14 +36,7 @@ impl Marks {
         (from, to, last): (u64, u64, u64),
     ) -> Result<Self, Rejection> {
         let mut marks = Self::default();
-        let range = Range::AllMarks {
-            chat: chat.clone(),
-            from,
-            to,
-        };
-        for record in reads.scan(range, Take::All).await? {
-            marks.add(&record)?;
-        }
+        marks.read_page(reads, chat, (from, to)).await?;
         let end = bucket_end(to);
         if to >= last.min(end) {
             return Ok(marks);
@@ -61,10 +57,34 @@ impl Marks {
             };
             reads.scan(range, Take::First(1))
         });
-        for record in concurrently(next.collect()).await?.iter().flatten() {
+        let next = concurrently(next.collect()).await?;
+        if next.iter().all(Vec::is_empty) {
+            return Ok(marks);
+        }
+        for record in next.iter().flatten() {
             marks.add(record)?;
         }
+        // Since the first look there may have come lower ones with these.
+        marks.read_page(reads, chat, (from, to)).await?;
         Ok(marks)
+    }
+
+    /// Reads the marks on the messages `from` to `to`, the highest first.
+    async fn read_page<S: Store>(
+        &mut self,
+        reads: &Reads<S>,
+        chat: &ChatKey,
+        (from, to): (u64, u64),
+    ) -> Result<(), Rejection> {
+        let range = Range::AllMarks {
+            chat: chat.clone(),
+            from,
+            to,
+        };
+        for record in reads.scan(range, Take::Last(usize::MAX)).await? {
+            self.add(&record)?;
+        }
+        Ok(())
     }
 
     fn add(&mut self, record: &Record) -> Result<(), Rejection> {
