@@ -384,6 +384,9 @@ impl World {
         }
         let effects = entry.apply(&mut self.state, &self.rows);
         self.rows.write(&effects);
+        if self.has_forgettable() {
+            self.flushed = self.state.clone();
+        }
         for delivery in effects
             .deliveries
             .iter()
@@ -397,6 +400,17 @@ impl World {
         self.last = effects;
         let reply = self.last.reply.clone();
         reply.map(|reply| reply.map_err(|rejection| rejection.code))
+    }
+
+    /// Whether somebody both came and went since the state was written. That is the one thing which rows do not tell
+    /// (see `restore`), so nothing is promised of it: by then the state is written.
+    fn has_forgettable(&self) -> bool {
+        let mut gone = self
+            .state
+            .members
+            .iter()
+            .filter(|(_, member)| member.role.is_none());
+        gone.any(|(user, _)| !self.flushed.members.contains_key(user))
     }
 
     /// The log is lost: the state as it was last written is brought up to the rows.
