@@ -1,0 +1,165 @@
+//! The floor: what a message costs at least on this machine, in a server that does nothing but the inevitable.
+//!
+//! The bare server is this program again, in a process of its own, so that its CPU can be told from the tool's.
+
+pub(crate) mod floor;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::try_join_all;
+use futures_util::{SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::device::{Socket, Target, Way};
+use crate::protocol;
+use crate::stats::Process;
+
+/// Senders, each with a receiver.
+const PAIRS: u32 = 64;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(4);
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Floor {
+    /// One message in flight a sender.
+    pub(crate) one: Figure,
+    /// Sixteen.
+    pub(crate) sixteen: Figure,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) messages_per_second: f64,
+    pub(crate) cpu_us_per_message: f64,
+}
+
+impl Floor {
+    /// The one that is nearest.
+    pub(crate) fn at(&self, in_flight: u32) -> Figure {
+        if in_flight < 4 { self.one } else { self.sixteen }
+    }
+}
+
+/// # Errors
+///
+/// Where the bare server does not start, or ends.
+pub(crate) async fn calibrate() -> Result<Floor> {
+    let server = Server::start()?;
+    let target = Rc::new(Target::new(&format!("ws://{}/ws", server.address), false).await?);
+    let mut process = Process::new(&[server.child.id()])?;
+    let way = |user: String, number| Way {
+        target: target.clone(),
+        user,
+        device: 0,
+        number,
+        token: None,
+        slow: false,
+    };
+    let mut pairs = Vec::new();
+    for number in 0..PAIRS {
+        let (from, to) = (way(format!("from{number}"), number), way(format!("to{number}"), number));
+        pairs.push((from.connect(0).await?, to.connect(0).await?, to.user));
+    }
+    Ok(Floor {
+        one: measure(&mut pairs, &mut process, 1).await?,
+        sixteen: measure(&mut pairs, &mut process, 16).await?,
+    })
+}
+
+type Pair = (Socket, Socket, String);
+
+async fn measure(pairs: &mut [Pair], process: &mut Process, in_flight: u32) -> Result<Figure> {
+    drive(pairs, in_flight, WARM_UP).await?;
+    let used = |process: &mut Process| process.target().map_or(0.0, |usage| usage.cpu_seconds);
+    let (before, start) = (used(process), Instant::now());
+    let messages = f64::from(drive(pairs, in_flight, MEASURED).await?);
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Figure {
+        messages_per_second: messages / seconds,
+        cpu_us_per_message: (used(process) - before) * 1e6 / messages,
+    })
+}
+
+/// Sends for so long, and waits until all has come: how many messages.
+async fn drive(pairs: &mut [Pair], in_flight: u32, time: Duration) -> Result<u32> {
+    let end = Instant::now() + time;
+    let all = pairs.iter_mut().map(|(sender, receiver, to)| async move {
+        let (done, mut all) = tokio::sync::oneshot::channel();
+        let sending = async {
+            let sent = send(sender, to, in_flight, end).await?;
+            let _ = done.send(sent);
+            Ok(sent)
+        };
+        let receiving = async {
+            let (mut came, mut sent) = (0, None);
+            while sent.is_none_or(|sent| came < sent) {
+                tokio::select! {
+                    frame = receiver.next() => {
+                        frame.context("the bare server closed a connection")??;
+                        came += 1;
+                    }
+                    all = &mut all, if sent.is_none() => sent = Some(all?),
+                }
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        tokio::try_join!(sending, receiving).map(|(sent, ())| sent)
+    });
+    Ok(try_join_all(all).await?.into_iter().sum())
+}
+
+async fn send(socket: &mut Socket, to: &str, in_flight: u32, end: Instant) -> Result<u32> {
+    let (mut sent, mut answered) = (0, 0);
+    loop {
+        while sent - answered < in_flight && Instant::now() < end {
+            let text = protocol::text(sent, 0, 110);
+            let payload = format!(r#"{{"chatId":"{to}","message":"{text}","clientMessageId":"{sent}"}}"#);
+            socket.feed(Message::text(protocol::request(sent, "new", &payload))).await?;
+            sent += 1;
+        }
+        socket.flush().await?;
+        if answered == sent {
+            return Ok(sent);
+        }
+        socket.next().await.context("the bare server closed a connection")??;
+        answered += 1;
+    }
+}
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("floor")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the bare server")?;
+        let output = child.stdout.take().context("the bare server has no output")?;
+        let mut address = String::new();
+        BufReader::new(output).read_line(&mut address)?;
+        if address.is_empty() {
+            bail!("the bare server did not start: {}", child.wait()?);
+        }
+        Ok(Self {
+            child,
+            address: address.trim().to_owned(),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,249 @@
+//! What each command does.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is what the tool says to whoever runs it"
+)]
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use clap::ArgMatches;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::task::LocalSet;
+
+use crate::calibrate::{self, Floor};
+use crate::capacity::{self, Search};
+use crate::cli::Usage;
+use crate::compare;
+use crate::device::Target;
+use crate::plan::Shard;
+use crate::report;
+use crate::run::{self, Options};
+use crate::scenario::{READY, Scenario};
+use crate::summary::{Summary, Verdict, judge, merge};
+use crate::tokens::Tokens;
+
+/// # Errors
+///
+/// Where the command could not do what it is for.
+pub(crate) fn run(matches: &ArgMatches) -> Result<u8> {
+    match matches.subcommand() {
+        Some(("run", args)) => alone(run_one(args)),
+        Some(("capacity", args)) => alone(find_capacity(args)),
+        Some(("validate", args)) => validate(args),
+        Some(("calibrate", args)) => alone(show_floor(args.get_flag("json"))),
+        Some(("report", args)) => make_report(args),
+        Some(("compare", args)) => compare_two(args),
+        Some(("merge", args)) => merge_all(args),
+        Some(("floor", _)) => bare_server(),
+        _ => Err(Usage.into()),
+    }
+}
+
+/// On one thread: more of them are more shards.
+fn alone(command: impl Future<Output = Result<u8>>) -> Result<u8> {
+    // An error only where it is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, command)
+}
+
+fn bare_server() -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(calibrate::floor::serve())?;
+    Ok(0)
+}
+
+async fn run_one(args: &ArgMatches) -> Result<u8> {
+    let scenario = scenario(args)?;
+    let options = options(args).await?;
+    let floor = if args.get_flag("calibrate") { Some(calibrate::calibrate().await?) } else { None };
+    let mut summary = run::run(&scenario, &options).await?;
+    summary.floor = floor;
+    judge(&mut summary);
+    let out = args.get_one::<String>("out").map(PathBuf::from);
+    let out = out.unwrap_or_else(|| PathBuf::from(format!("loadtest-{}-{}", scenario.name, summary.run)));
+    keep(&summary, &out)?;
+    print(&summary);
+    println!("written to {}", out.display());
+    Ok(summary.verdict.code())
+}
+
+async fn find_capacity(args: &ArgMatches) -> Result<u8> {
+    let scenario = scenario(args)?;
+    let options = options(args).await?;
+    let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
+    let search = Search {
+        from: args.get_one("from").copied().or(scenario.load.rate).unwrap_or(100.0),
+        closeness: 1.0 + closeness / 100.0,
+    };
+    let Some(best) = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await? else {
+        println!("no rate meets the thresholds");
+        return Ok(Verdict::ThresholdMissed.code());
+    };
+    if let Some(out) = args.get_one::<String>("out") {
+        keep(&best, Path::new(out))?;
+    }
+    print(&best);
+    Ok(best.verdict.code())
+}
+
+fn validate(args: &ArgMatches) -> Result<u8> {
+    let Some(named) = args.get_many::<String>("scenario") else {
+        for (name, _) in READY {
+            println!("{name:<16} {}", Scenario::load(name, &[])?.purpose);
+        }
+        return Ok(0);
+    };
+    for named in named {
+        let scenario = Scenario::load(named, &[]).context(Usage)?;
+        println!("{named}: {}", scenario.purpose);
+    }
+    Ok(0)
+}
+
+async fn show_floor(json: bool) -> Result<u8> {
+    let floor = calibrate::calibrate().await?;
+    if json {
+        println!("{}", serde_json::to_string(&floor)?);
+    } else {
+        print_floor(&floor);
+    }
+    Ok(0)
+}
+
+fn print_floor(floor: &Floor) {
+    for (name, figure) in [("1", floor.one), ("16", floor.sixteen)] {
+        println!(
+            "floor, {name:>2} in flight a sender: {:.0} messages/s, {:.1} µs of server CPU a message",
+            figure.messages_per_second, figure.cpu_us_per_message
+        );
+    }
+}
+
+fn make_report(args: &ArgMatches) -> Result<u8> {
+    let path = path(args, "summary");
+    let summary = Summary::read(&path)?;
+    let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")).to_owned() };
+    let out = args.get_one::<String>("out").map(PathBuf::from);
+    let out = out.unwrap_or_else(|| beside.join("report.html"));
+    std::fs::write(&out, report::html(&summary)).with_context(|| format!("writing {}", out.display()))?;
+    println!("written to {}", out.display());
+    Ok(0)
+}
+
+fn compare_two(args: &ArgMatches) -> Result<u8> {
+    let (before, after) = (Summary::read(&path(args, "before"))?, Summary::read(&path(args, "after"))?);
+    let lines = compare::lines(&before, &after);
+    print!("{}", compare::table(&before, &after, &lines));
+    let limit = args.get_one::<f64>("fail-above");
+    let worse = limit.is_some_and(|limit| lines.iter().any(|line| line.worse() > *limit));
+    Ok(u8::from(worse))
+}
+
+fn merge_all(args: &ArgMatches) -> Result<u8> {
+    let named = args.get_many::<String>("summary").unwrap_or_default();
+    let shards = named.map(|one| Summary::read(Path::new(one))).collect::<Result<_>>()?;
+    let summary = merge(shards)?;
+    keep(&summary, Path::new(args.get_one::<String>("out").context(Usage)?))?;
+    print(&summary);
+    Ok(summary.verdict.code())
+}
+
+fn path(args: &ArgMatches, name: &str) -> PathBuf {
+    args.get_one::<String>(name).map(PathBuf::from).unwrap_or_default()
+}
+
+fn scenario(args: &ArgMatches) -> Result<Scenario> {
+    let named = args.get_one::<String>("scenario").context(Usage)?;
+    let overrides: Vec<String> = args.get_many("set").unwrap_or_default().cloned().collect();
+    Scenario::load(named, &overrides).context(Usage)
+}
+
+async fn options(args: &ArgMatches) -> Result<Options> {
+    raise_file_limit()?;
+    let mut targets = Vec::new();
+    for text in args.get_many::<String>("target").unwrap_or_default() {
+        let target = Target::new(text, args.get_flag("allow-remote")).await.context(Usage)?;
+        targets.push(Rc::new(target));
+    }
+    let secret = args.get_one::<String>("hs256-secret-file").map(PathBuf::from);
+    Ok(Options {
+        targets,
+        pids: args.get_many("pid").unwrap_or_default().copied().collect(),
+        shard: args.get_one("shard").copied().unwrap_or(Shard::WHOLE),
+        tokens: Tokens::new(secret.as_deref()).context(Usage)?,
+        chaos_hook: args.get_one::<String>("chaos-hook").cloned(),
+        read_back: !args.get_flag("no-read-back"),
+        progress: !args.get_flag("quiet"),
+    })
+}
+
+/// As many open files as the system allows: one a connection.
+fn raise_file_limit() -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, limit).context("the limit of open files")
+}
+
+fn keep(summary: &Summary, out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
+    summary.write(&out.join("summary.json"))?;
+    let report = out.join("report.html");
+    std::fs::write(&report, report::html(summary)).with_context(|| format!("writing {}", report.display()))
+}
+
+fn print(summary: &Summary) {
+    println!("{}: {}", summary.scenario.name, summary.verdict.words());
+    println!(
+        "{:.0} messages/s, {:.0} deliveries/s over {:.1} s; {} sent, {} answered, {} refused, {} sent again",
+        summary.messages_per_second,
+        summary.deliveries_per_second,
+        summary.seconds,
+        summary.counts.sent,
+        summary.counts.answered,
+        summary.counts.refused,
+        summary.counts.repeated
+    );
+    for (what, times) in &summary.times {
+        println!(
+            "{:>18}: p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms ({})",
+            what.name(),
+            times.p50_ms,
+            times.p99_ms,
+            times.max_ms,
+            times.count
+        );
+    }
+    if let Some(target) = &summary.target {
+        let each = target.cpu_us_per_message.map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
+        println!(
+            "           service: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
+            target.cpu_cores, target.mb_before, target.mb_connected, target.mb_end, target.kb_per_connection
+        );
+    }
+    println!("              tool: {:.2} cores", summary.own_cores);
+    if let Some(floor) = &summary.floor {
+        print_floor(floor);
+    }
+    for (code, (count, message)) in &summary.refusals {
+        println!("  {count} × {code}: {message}");
+    }
+    for check in &summary.checks {
+        let actual = check.actual.map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"));
+        let word = if check.passed { "met" } else { "MISSED" };
+        println!("  {word}: {} {actual} (limit {})", check.name, check.limit);
+    }
+    if !summary.ledger.settled {
+        println!("  MISSED: not everything was answered and delivered in the time given after the load");
+    }
+    for violation in &summary.ledger.kept {
+        println!("  VIOLATION {violation}");
+    }
+}

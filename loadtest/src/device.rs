@@ -1,0 +1,179 @@
+//! One device of one user: a connection, and what a client keeps across connections.
+//!
+//! It behaves as a client should: names the last event it has on connecting, acknowledges each event, sends again what
+//! was not answered, in order, and comes back when its connection is lost.
+
+mod act;
+mod answer;
+mod live;
+mod pending;
+mod socket;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+pub(crate) use socket::{Socket, Target, Way};
+
+use crate::arrivals::Act;
+use crate::stats::Timed;
+use crate::world::Shared;
+use pending::Pending;
+use rand::Rng;
+
+/// What a device is told to do.
+pub(crate) enum Command {
+    /// An action of the plan.
+    Act { act: Act, chat: u32, at: Instant, pick: u64 },
+    /// A closed loop begins in a chat, with so many messages under way.
+    Loop { chat: u32, in_flight: u32 },
+    /// A request that somebody waits for.
+    Ask {
+        kind: &'static str,
+        payload: String,
+        answer: oneshot::Sender<Result<String, String>>,
+    },
+    /// The connection is cut, and there again at that time.
+    Away { until: Instant },
+}
+
+/// Commands that wait for a device.
+pub(crate) const COMMANDS: usize = 4_096;
+
+/// Own messages that may still be edited or deleted.
+const OWN: usize = 16;
+
+/// See the module.
+pub(crate) struct Device {
+    number: u32,
+    user: u32,
+    shared: Shared,
+    way: Way,
+    commands: mpsc::Receiver<Command>,
+    pending: Pending,
+    /// Frames that go out next.
+    out: Vec<String>,
+    own: VecDeque<u32>,
+    /// When the connection should have been there: what waits since before then waited for the tool.
+    since: Instant,
+    /// Reads nothing for so long at a time.
+    pause: Option<Duration>,
+    /// While it comes back: since when, and how many messages it must have seen to have missed none.
+    resuming: Option<(Instant, u64)>,
+    was_live: bool,
+}
+
+/// Why a connection ended.
+enum Ended {
+    /// Nobody commands the device any more.
+    Done,
+    /// It was told to go.
+    Away(Instant),
+    /// It was lost; it may come back after so long.
+    Lost(Duration),
+}
+
+impl Device {
+    pub(crate) fn new(number: u32, shared: Shared, way: Way, commands: mpsc::Receiver<Command>) -> Self {
+        let world = shared.borrow();
+        let user = number / world.plan.devices;
+        let pause = (number < world.slow.0).then_some(world.slow.1);
+        drop(world);
+        Self {
+            number,
+            user,
+            shared,
+            way,
+            commands,
+            pending: Pending::default(),
+            out: Vec::new(),
+            own: VecDeque::with_capacity(OWN),
+            since: Instant::now(),
+            pause,
+            resuming: None,
+            was_live: false,
+        }
+    }
+
+    /// Is there from `planned` on, until nobody commands it any more.
+    pub(crate) async fn run(mut self, planned: Instant) {
+        let mut planned = planned;
+        loop {
+            tokio::time::sleep_until(planned.into()).await;
+            let Some(mut socket) = self.connect(planned).await else { return };
+            self.shared.borrow_mut().stats.open += 1;
+            let ended = self.live(&mut socket).await;
+            self.shared.borrow_mut().stats.open -= 1;
+            match ended {
+                Ended::Done => return self.say_goodbye(socket).await,
+                Ended::Away(until) => planned = until,
+                Ended::Lost(wait) => {
+                    self.shared.borrow_mut().stats.counts.lost += 1;
+                    sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Tries until it is connected. None where nobody commands the device any more.
+    async fn connect(&mut self, planned: Instant) -> Option<socket::Socket> {
+        self.since = planned;
+        loop {
+            let last_event = self.shared.borrow().ledger.view(self.number).last_event;
+            match self.way.connect(last_event).await {
+                Ok(socket) => {
+                    self.connected(planned);
+                    return Some(socket);
+                }
+                Err(error) => {
+                    let mut world = self.shared.borrow_mut();
+                    world.stats.counts.repeated += 1;
+                    let refusal = world.stats.refusals.entry("connecting".to_owned());
+                    refusal.or_insert_with(|| (0, format!("{error:#}"))).0 += 1;
+                }
+            }
+            if self.commands.is_closed() {
+                return None;
+            }
+            let wait = self.shared.borrow_mut().random.random_range(200..1_000);
+            sleep(Duration::from_millis(wait)).await;
+        }
+    }
+
+    fn connected(&mut self, planned: Instant) {
+        let mut world = self.shared.borrow_mut();
+        let view = world.ledger.view_mut(self.number);
+        view.reconnected();
+        self.resuming = Some((planned, view.seen + view.owed));
+        drop(world);
+        // The answer shows that the connection is live.
+        self.out.push("ping".to_owned());
+        let again = self.pending.all_again(Instant::now());
+        self.shared.borrow_mut().stats.counts.repeated += again.len() as u64;
+        self.out.extend(again);
+    }
+
+    /// Once the first answer is there and nothing that was missed is missing, the connection is back.
+    fn check_resumed(&mut self) {
+        let Some((planned, must_see)) = self.resuming else { return };
+        let mut world = self.shared.borrow_mut();
+        if world.ledger.view(self.number).seen < must_see {
+            return;
+        }
+        self.resuming = None;
+        if self.was_live {
+            world.stats.took(Timed::Resume, planned);
+        } else {
+            world.stats.took(Timed::Connect, planned);
+            world.ready += 1;
+        }
+        drop(world);
+        self.was_live = true;
+    }
+
+    async fn say_goodbye(&mut self, mut socket: socket::Socket) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), socket.close(None)).await;
+    }
+}

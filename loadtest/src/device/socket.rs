@@ -1,0 +1,115 @@
+//! How a device reaches the service.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use http::Uri;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// Connections from one loopback address: fewer than there are ports.
+const PER_SOURCE: u32 = 20_000;
+/// What the system keeps for a slow reader, so that it is soon full.
+const SLOW_BUFFER: u32 = 4_096;
+
+/// Where the service is.
+#[derive(Debug)]
+pub(crate) struct Target {
+    uri: Uri,
+    address: SocketAddr,
+}
+
+impl Target {
+    /// # Errors
+    ///
+    /// Where it is no `ws://` or `wss://` address, cannot be resolved, or is not on this machine and need be.
+    pub(crate) async fn new(text: &str, allow_remote: bool) -> Result<Self> {
+        let uri: Uri = text.parse().with_context(|| format!("--target {text} is no address"))?;
+        let port = match uri.scheme_str() {
+            Some("ws") => uri.port_u16().unwrap_or(80),
+            Some("wss") => uri.port_u16().unwrap_or(443),
+            _ => bail!("--target {text}: it begins with ws:// or wss://"),
+        };
+        let host = uri.host().with_context(|| format!("--target {text} names no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let mut addresses = lookup_host((host.as_str(), port))
+            .await
+            .with_context(|| format!("--target {text}: {host} is unknown"))?;
+        let address = addresses.next().with_context(|| format!("{host} has no address"))?;
+        ensure!(
+            allow_remote || address.ip().is_loopback(),
+            "--target {text} is not on this machine ({}). Load on a service that others use harms them: if it is yours to load, add --allow-remote",
+            address.ip()
+        );
+        let uri = if uri.path() == "/" { format!("{}/ws", text.trim_end_matches('/')).parse()? } else { uri };
+        Ok(Self { uri, address })
+    }
+}
+
+/// The way of one device.
+pub(crate) struct Way {
+    pub(crate) target: Rc<Target>,
+    /// As the query has it.
+    pub(crate) user: String,
+    pub(crate) device: u32,
+    /// Of the whole run, for the source address.
+    pub(crate) number: u32,
+    pub(crate) token: Option<String>,
+    pub(crate) slow: bool,
+}
+
+impl Way {
+    pub(crate) async fn connect(&self, last_event: u64) -> Result<Socket> {
+        timeout(CONNECT, self.dial(last_event))
+            .await
+            .context("no answer in 10 s")?
+    }
+
+    async fn dial(&self, last_event: u64) -> Result<Socket> {
+        let address = self.target.address;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if self.slow {
+            socket.set_recv_buffer_size(SLOW_BUFFER)?;
+        }
+        if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && self.number >= PER_SOURCE {
+            let last = 1 + u8::try_from(self.number / PER_SOURCE).context("too many connections")?;
+            socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+        }
+        let stream = socket.connect(address).await.context("connecting")?;
+        stream.set_nodelay(true)?;
+        let mut request = self.uri(last_event).into_client_request()?;
+        if let Some(token) = &self.token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+            request.headers_mut().insert("Authorization", value);
+        }
+        // Thousands of connections: small buffers.
+        let small = WebSocketConfig::default()
+            .read_buffer_size(4 * 1024)
+            .write_buffer_size(4 * 1024);
+        let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(small), None);
+        let (socket, _) = Box::pin(opened).await.context("the handshake")?;
+        Ok(socket)
+    }
+
+    fn uri(&self, last_event: u64) -> String {
+        let uri = &self.target.uri;
+        let separator = if uri.query().is_some() { '&' } else { '?' };
+        let mut text = format!("{uri}{separator}device=d{}", self.device);
+        if self.token.is_none() {
+            text.push_str(&format!("&user={}", self.user));
+        }
+        if last_event > 0 {
+            text.push_str(&format!("&lastEventId={last_event}"));
+        }
+        text
+    }
+}

@@ -1,0 +1,192 @@
+//! Who there is and who talks to whom, made from a scenario: the same for the same seed.
+//!
+//! Shards share nothing: each has users and chats of its own, so that each can judge every delivery by itself.
+
+use std::collections::HashMap;
+
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+
+use crate::scenario::Scenario;
+
+/// Part `index` of `of`, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) index: u32,
+    pub(crate) of: u32,
+}
+
+impl Shard {
+    pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
+
+    /// This shard's part of a number.
+    pub(crate) fn part(self, of_all: u32) -> u32 {
+        of_all / self.of + u32::from(self.index < of_all % self.of)
+    }
+
+    /// The scenario that this shard runs.
+    pub(crate) fn of(self, scenario: &Scenario) -> Scenario {
+        let mut own = scenario.clone();
+        own.seed = scenario.seed.wrapping_add(u64::from(self.index) << 32);
+        own.users.count = self.part(scenario.users.count);
+        own.chats.dialogs = self.part(scenario.chats.dialogs);
+        for groups in &mut own.chats.groups {
+            groups.count = self.part(groups.count);
+        }
+        let of = f64::from(self.of);
+        own.connect.rate /= of;
+        own.load.rate = scenario.load.rate.map(|rate| rate / of);
+        if let Some(churn) = &mut own.churn {
+            churn.rate /= of;
+        }
+        let wanted = &mut own.thresholds;
+        for least in [&mut wanted.messages_per_second_min, &mut wanted.deliveries_per_second_min] {
+            *least = least.map(|least| least / of);
+        }
+        own
+    }
+}
+
+/// One conversation, by the numbers of its members. The first one makes it.
+#[derive(Debug)]
+pub(crate) struct Chat {
+    pub(crate) members: Vec<u32>,
+    pub(crate) group: bool,
+}
+
+/// Users and chats, by number.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    prefix: String,
+    pub(crate) users: u32,
+    /// Connections of each user; those of user `u` are `u * devices ..`.
+    pub(crate) devices: u32,
+    pub(crate) chats: Vec<Chat>,
+    /// Chats of each user.
+    pub(crate) of_user: Vec<Vec<u32>>,
+    dialogs: HashMap<(u32, u32), u32>,
+}
+
+impl Plan {
+    /// `run` tells the users of one run from those of another.
+    pub(crate) fn new(scenario: &Scenario, run: &str) -> Self {
+        let users = scenario.users.count;
+        let mut random = ChaCha8Rng::seed_from_u64(scenario.seed);
+        let mut chats: Vec<Chat> = (0..scenario.chats.dialogs).map(|n| dialog(n, users)).collect();
+        for groups in &scenario.chats.groups {
+            for _ in 0..groups.count {
+                let members = index::sample(&mut random, users as usize, groups.members as usize);
+                let members = members.into_iter().map(|user| user as u32).collect();
+                chats.push(Chat { members, group: true });
+            }
+        }
+        let mut of_user = vec![Vec::new(); users as usize];
+        let mut dialogs = HashMap::new();
+        for (number, chat) in (0..).zip(&chats) {
+            for user in &chat.members {
+                of_user[*user as usize].push(number);
+            }
+            if let (false, [one, other]) = (chat.group, &chat.members[..]) {
+                dialogs.insert(pair(*one, *other), number);
+            }
+        }
+        Self {
+            prefix: format!("lt-{run}-"),
+            users,
+            devices: scenario.users.devices,
+            chats,
+            of_user,
+            dialogs,
+        }
+    }
+
+    pub(crate) fn user_id(&self, user: u32) -> String {
+        format!("{}{user}", self.prefix)
+    }
+
+    /// The number of a user of this run.
+    pub(crate) fn user(&self, id: &str) -> Option<u32> {
+        let number: u32 = id.strip_prefix(&self.prefix)?.parse().ok()?;
+        (number < self.users).then_some(number)
+    }
+
+    /// The dialog of two users.
+    pub(crate) fn dialog(&self, one: u32, other: u32) -> Option<u32> {
+        self.dialogs.get(&pair(one, other)).copied()
+    }
+
+    /// The other side of a dialog.
+    pub(crate) fn other(&self, chat: u32, user: u32) -> u32 {
+        let members = &self.chats[chat as usize].members;
+        members.iter().copied().find(|one| *one != user).unwrap_or(user)
+    }
+
+    /// The devices of a user, by number.
+    pub(crate) fn devices_of(&self, user: u32) -> std::ops::Range<u32> {
+        user * self.devices..(user + 1) * self.devices
+    }
+}
+
+fn pair(one: u32, other: u32) -> (u32, u32) {
+    (one.min(other), one.max(other))
+}
+
+/// The `n`th pair of users: first everybody with the next one, then with the one after that, and so on, so that each
+/// user has as many dialogs as any other. With an even number of users the last round has each pair twice, so it is
+/// half as long.
+fn dialog(n: u32, users: u32) -> Chat {
+    let (round, one) = (n / users + 1, n % users);
+    Chat {
+        members: vec![one, (one + round) % users],
+        group: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(users: u32, dialogs: u32) -> Scenario {
+        let text = format!(
+            "purpose = \"p\"\nusers = {{ count = {users} }}\nchats = {{ dialogs = {dialogs}, groups = [{{ count = 2, members = {users} }}] }}\nload = {{ rate = 1.0, duration = \"1s\" }}"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn every_dialog_is_another_pair_up_to_all_pairs() {
+        for users in [2, 3, 6, 7] {
+            let all = users * (users - 1) / 2;
+            let plan = Plan::new(&scenario(users, all), "r");
+            assert_eq!(plan.dialogs.len(), all as usize, "{users} users");
+            assert!(plan.dialogs.keys().all(|(one, other)| one != other));
+        }
+    }
+
+    #[test]
+    fn shards_add_up() {
+        let whole = scenario(10, 7);
+        let parts: Vec<_> = (0..3).map(|index| Shard { index, of: 3 }.of(&whole)).collect();
+        assert_eq!(parts.iter().map(|part| part.users.count).sum::<u32>(), 10);
+        assert_eq!(parts.iter().map(|part| part.chats.dialogs).sum::<u32>(), 7);
+        assert_eq!(parts.iter().map(|part| part.chats.groups[0].count).sum::<u32>(), 2);
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_groups_again() {
+        let members = || -> Vec<_> {
+            let plan = Plan::new(&scenario(9, 0), "r");
+            plan.chats.into_iter().map(|chat| chat.members).collect()
+        };
+        assert_eq!(members(), members());
+    }
+
+    #[test]
+    fn a_user_is_known_by_the_id() {
+        let plan = Plan::new(&scenario(3, 1), "r");
+        assert_eq!(plan.user(&plan.user_id(2)), Some(2));
+        assert_eq!(plan.user("lt-r-3"), None);
+        assert_eq!(plan.user("bob"), None);
+    }
+}

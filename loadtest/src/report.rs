@@ -1,0 +1,232 @@
+//! `report.html`: one file that needs no network, the verdict first.
+
+mod chart;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::stats::Point;
+use crate::summary::{Summary, Verdict};
+use chart::{Chart, Line};
+
+const STYLE: &str = include_str!("report/style.css");
+
+pub(crate) fn html(summary: &Summary) -> String {
+    let scenario = &summary.scenario;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (scenario.name) ": " (summary.verdict.words()) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header class=(class(summary.verdict)) {
+                    h1 { (scenario.name) ": " (summary.verdict.words()) }
+                    p { (scenario.purpose) }
+                }
+                (figures(summary))
+                (violations(summary))
+                (checks(summary))
+                (charts(&summary.series))
+                (times(summary))
+                (counts(summary))
+                (details(summary))
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::ThresholdMissed => "missed",
+        Verdict::GeneratorSaturated => "saturated",
+        Verdict::Violated => "violated",
+    }
+}
+
+fn figures(summary: &Summary) -> Markup {
+    let ledger = &summary.ledger;
+    html! {
+        ul class="figures" {
+            li { b { (whole(summary.messages_per_second)) } " messages/s" }
+            li { b { (whole(summary.deliveries_per_second)) } " deliveries/s" }
+            li { b { (whole(f64::from(summary.scenario.devices()))) } " connections" }
+            li { b { (ledger.violations) } " violations" }
+            @if let Some(target) = &summary.target {
+                @if let Some(each) = target.cpu_us_per_message {
+                    li { b { (format!("{each:.1}")) } " µs of CPU a message" }
+                }
+                li { b { (format!("{:.1}", target.mb_end)) } " MB resident at the end" }
+            }
+            @if let (Some(floor), Some(ratio)) = (&summary.floor, summary.floor_ratio()) {
+                li {
+                    b { (format!("{ratio:.2}")) } " × the floor of "
+                    (format!("{:.1}", floor.at(summary.scenario.load.in_flight.unwrap_or(1)).cpu_us_per_message)) " µs"
+                }
+            }
+        }
+    }
+}
+
+fn violations(summary: &Summary) -> Markup {
+    let ledger = &summary.ledger;
+    html! {
+        @if ledger.violations > 0 {
+            h2 { "Broken promises" }
+            p { (ledger.violations) " in all, the first " (ledger.kept.len()) ":" }
+            table {
+                tr { th { "at" } th { "what" } th { "of" } th { "which" } }
+                @for one in &ledger.kept {
+                    tr {
+                        td class="number" { (format!("{:.3} s", one.at_ms as f64 / 1000.0)) }
+                        td { (format!("{:?}", one.kind)) }
+                        td { (one.of) }
+                        td { (one.detail) }
+                    }
+                }
+            }
+        }
+        @if !ledger.settled {
+            p class="warning" { "Not everything was answered and delivered in the time given after the load." }
+        }
+    }
+}
+
+fn checks(summary: &Summary) -> Markup {
+    html! {
+        @if !summary.checks.is_empty() {
+            h2 { "Thresholds" }
+            table {
+                tr { th {} th { "limit" } th { "found" } th {} }
+                @for check in &summary.checks {
+                    tr {
+                        td { (check.name) }
+                        td class="number" { (check.limit) }
+                        td class="number" { (check.actual.map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"))) }
+                        td { @if check.passed { "met" } @else { b { "missed" } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn charts(series: &[Point]) -> Markup {
+    let line = |name, of: fn(&Point) -> f64| Line {
+        name,
+        points: series.iter().map(|point| (point.at, of(point))).collect(),
+    };
+    let all = [
+        Chart {
+            title: "A second",
+            lines: vec![line("messages", |point| point.messages), line("deliveries", |point| point.deliveries)],
+        },
+        Chart {
+            title: "Send to response, ms",
+            lines: vec![line("p50", |point| point.response_p50_ms), line("p99", |point| point.response_p99_ms)],
+        },
+        Chart {
+            title: "Send to event, ms",
+            lines: vec![line("p50", |point| point.event_p50_ms), line("p99", |point| point.event_p99_ms)],
+        },
+        Chart {
+            title: "Connections",
+            lines: vec![line("open", |point| f64::from(point.open))],
+        },
+        Chart {
+            title: "CPU, µs a message of the service",
+            lines: vec![line("service", |point| point.cpu_us_per_message.unwrap_or(0.0))],
+        },
+        Chart {
+            title: "CPU, cores",
+            lines: vec![
+                line("service", |point| point.cpu_cores.unwrap_or(0.0)),
+                line("tool", |point| point.own_cores),
+            ],
+        },
+        Chart {
+            title: "Memory of the service, MB",
+            lines: vec![line("resident", |point| point.resident_mb.unwrap_or(0.0))],
+        },
+    ];
+    html! {
+        h2 { "Over time" }
+        div class="charts" {
+            @for chart in all.iter().filter(|chart| chart.has_something()) { (chart.svg()) }
+        }
+    }
+}
+
+fn times(summary: &Summary) -> Markup {
+    html! {
+        h2 { "Times, ms" }
+        table {
+            tr { th {} th { "count" } th { "p50" } th { "p90" } th { "p99" } th { "p99.9" } th { "longest" } }
+            @for (what, times) in &summary.times {
+                tr {
+                    td { (what.name()) }
+                    td class="number" { (times.count) }
+                    @for ms in [times.p50_ms, times.p90_ms, times.p99_ms, times.p999_ms, times.max_ms] {
+                        td class="number" { (format!("{ms:.2}")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn counts(summary: &Summary) -> Markup {
+    let counts = &summary.counts;
+    let ledger = &summary.ledger;
+    let all = [
+        ("messages sent", counts.sent),
+        ("messages answered", counts.answered),
+        ("deliveries", counts.delivered),
+        ("other requests answered", counts.others),
+        ("requests refused", counts.refused),
+        ("requests sent again", counts.repeated),
+        ("connections lost", counts.lost),
+        ("actions with nothing to act on", counts.skipped),
+        ("actions more than 10 ms late", counts.late),
+        ("never answered, and stored", ledger.ambiguous_stored),
+        ("never answered, and not stored", ledger.ambiguous_absent),
+    ];
+    html! {
+        h2 { "Counts" }
+        table { @for (name, count) in all { tr { td { (name) } td class="number" { (count) } } } }
+        @if !summary.refusals.is_empty() {
+            h2 { "Refused, closed, sent again" }
+            table {
+                tr { th { "code" } th { "times" } th { "the first said" } }
+                @for (code, (count, message)) in &summary.refusals {
+                    tr { td { (code) } td class="number" { (count) } td { (message) } }
+                }
+            }
+        }
+    }
+}
+
+fn details(summary: &Summary) -> Markup {
+    let scenario = toml::to_string_pretty(&summary.scenario).unwrap_or_default();
+    html! {
+        h2 { "Scenario" }
+        p { "Run " (summary.run) ", shards " (summary.shards.join(", ")) "." }
+        pre { (scenario) }
+    }
+}
+
+fn whole(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

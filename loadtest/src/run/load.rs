@@ -1,0 +1,181 @@
+//! The load: the plan's actions are given to devices at their times.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+
+use super::{Run, Window};
+use crate::arrivals::{self, Arrival, Schedule};
+use crate::device::Command;
+use crate::stats::Counts;
+
+/// The load's own times.
+struct Times {
+    start: Instant,
+    measured: Instant,
+    end: Instant,
+}
+
+/// What happens once: storms, the hook.
+enum Once {
+    Measure,
+    Storm { share: f64, over: Duration },
+    Hook,
+    End,
+}
+
+/// What had been counted when the measuring began.
+struct Before {
+    at: Instant,
+    counts: Counts,
+    cpu_seconds: Option<f64>,
+    own_cpu_seconds: f64,
+}
+
+impl Run {
+    pub(super) async fn load(&mut self, chaos_hook: Option<&str>) -> Result<Window> {
+        let load = &self.scenario.load;
+        let start = Instant::now() + Duration::from_millis(20);
+        let measured = start + load.warm_up;
+        let times = Times {
+            start,
+            measured,
+            end: measured + load.duration,
+        };
+        self.shared.borrow_mut().stats.measure(times.measured, times.end);
+        let mut acts = keep(Schedule::new(&self.scenario, times.start), times.end)?;
+        let mut churn = keep(Schedule::churn(&self.scenario, times.start), times.end)?;
+        self.begin_loops();
+        let mut before = self.before();
+        let mut ticks = interval_at((start + Duration::from_secs(1)).into(), Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for (at, once) in self.agenda(&times, chaos_hook.is_some()) {
+            loop {
+                tokio::select! {
+                    biased;
+                    batch = next(&mut acts) => self.act(&batch),
+                    batch = next(&mut churn) => self.churn(batch.len()),
+                    _ = ticks.tick() => self.sample(if Instant::now() < times.measured { "warming up" } else { "load" }),
+                    () = sleep_until(at.into()) => break,
+                }
+            }
+            match once {
+                Once::Measure => before = self.before(),
+                Once::Storm { share, over } => self.storm(share, over),
+                Once::Hook => drop(chaos_hook.map(super::hook).transpose()?),
+                Once::End => break,
+            }
+        }
+        let window = self.window(&before);
+        self.shared.borrow_mut().looping = false;
+        // What was due before the end and is still on its way from the clock's thread.
+        while let Ok(batch) = acts.as_mut().map_or(Err(mpsc::error::TryRecvError::Empty), mpsc::Receiver::try_recv) {
+            self.act(&batch);
+        }
+        Ok(window)
+    }
+
+    /// What happens once, by its time.
+    fn agenda(&self, times: &Times, hooked: bool) -> Vec<(Instant, Once)> {
+        let storms = self.scenario.storms.iter().map(|storm| {
+            let (share, over) = (storm.share, storm.over);
+            (times.measured + storm.at, Once::Storm { share, over })
+        });
+        let middle = times.measured + self.scenario.load.duration / 2;
+        let hook = hooked.then_some((middle, Once::Hook));
+        let mut all = vec![(times.measured, Once::Measure)];
+        all.extend(storms.chain(hook));
+        all.push((times.end, Once::End));
+        all.sort_by_key(|(at, _)| *at);
+        all
+    }
+
+    fn begin_loops(&self) {
+        let Some(in_flight) = self.scenario.load.in_flight else { return };
+        let plan = self.shared.borrow().plan.clone();
+        self.shared.borrow_mut().looping = true;
+        for (chat, planned) in (0..).zip(&plan.chats) {
+            let device = plan.devices_of(planned.members[0]).start;
+            self.fleet.tell(device, Command::Loop { chat, in_flight });
+        }
+    }
+
+    fn act(&self, batch: &[Arrival]) {
+        let plan = self.shared.borrow().plan.clone();
+        for arrival in batch {
+            let pick = arrival.pick;
+            let chat = (pick % plan.chats.len() as u64) as u32;
+            let members = &plan.chats[chat as usize].members;
+            let member = members[(pick >> 32) as usize % members.len()];
+            let device = plan.devices_of(member).start + (pick >> 48) as u32 % plan.devices;
+            let command = Command::Act {
+                act: arrival.act,
+                chat,
+                at: arrival.at,
+                pick: pick >> 16,
+            };
+            if !self.fleet.tell(device, command) {
+                self.shared.borrow_mut().stats.counts.skipped += 1;
+            }
+        }
+    }
+
+    fn churn(&self, count: usize) {
+        let Some(churn) = &self.scenario.churn else { return };
+        for _ in 0..count {
+            let device = rand::random_range(0..self.scenario.devices());
+            let until = Instant::now() + churn.away;
+            self.fleet.tell(device, Command::Away { until });
+        }
+    }
+
+    /// The first of all devices go, and come back one after the other.
+    fn storm(&self, share: f64, over: Duration) {
+        let gone = (f64::from(self.scenario.devices()) * share).round() as u32;
+        let start = Instant::now();
+        for device in 0..gone {
+            let until = start + over * device / gone;
+            self.fleet.tell(device, Command::Away { until });
+        }
+    }
+
+    fn before(&mut self) -> Before {
+        Before {
+            at: Instant::now(),
+            cpu_seconds: self.processes.target().map(|usage| usage.cpu_seconds),
+            own_cpu_seconds: self.processes.own().cpu_seconds,
+            counts: self.shared.borrow().stats.counts,
+        }
+    }
+
+    fn window(&mut self, before: &Before) -> Window {
+        let now = self.before();
+        Window {
+            seconds: (now.at - before.at).as_secs_f64(),
+            answered: now.counts.answered - before.counts.answered,
+            delivered: now.counts.delivered - before.counts.delivered,
+            cpu_seconds: now.cpu_seconds.zip(before.cpu_seconds).map(|(now, before)| now - before),
+            own_cpu_seconds: now.own_cpu_seconds - before.own_cpu_seconds,
+        }
+    }
+}
+
+type Batches = Option<mpsc::Receiver<Vec<Arrival>>>;
+
+fn keep(schedule: Option<Schedule>, end: Instant) -> Result<Batches> {
+    Ok(schedule.map(|schedule| arrivals::keep(schedule, end)).transpose()?)
+}
+
+/// The next batch; never, where there is none any more.
+async fn next(batches: &mut Batches) -> Vec<Arrival> {
+    let batch = match batches {
+        Some(batches) => batches.recv().await,
+        None => None,
+    };
+    match batch {
+        Some(batch) => batch,
+        None => std::future::pending().await,
+    }
+}

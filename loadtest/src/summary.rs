@@ -1,0 +1,199 @@
+//! What a run found: `summary.json`, from which everything else is made.
+
+mod check;
+mod merge;
+mod times;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub(crate) use check::judge;
+pub(crate) use check::Check;
+pub(crate) use merge::merge;
+pub(crate) use times::TimesSummary;
+
+use crate::calibrate::Floor;
+use crate::ledger::Violation;
+use crate::plan::Shard;
+use crate::run::{Usages, Window};
+use crate::scenario::Scenario;
+use crate::stats::{Counts, Point, Timed, Usage};
+use crate::world::World;
+
+/// The version of the file's form: fields may be added under one version, not changed.
+pub(crate) const VERSION: u32 = 1;
+
+/// See the module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    pub(crate) version: u32,
+    pub(crate) verdict: Verdict,
+    pub(crate) run: String,
+    pub(crate) scenario: Scenario,
+    /// `index/of`, counted from 1; several after a merge.
+    pub(crate) shards: Vec<String>,
+    pub(crate) seconds: f64,
+    /// During the measured time, a second.
+    pub(crate) messages_per_second: f64,
+    pub(crate) deliveries_per_second: f64,
+    /// In the whole run.
+    pub(crate) counts: Counts,
+    /// By code: how often, and one of the messages.
+    pub(crate) refusals: BTreeMap<String, (u64, String)>,
+    pub(crate) times: BTreeMap<Timed, TimesSummary>,
+    pub(crate) ledger: LedgerSummary,
+    pub(crate) target: Option<TargetSummary>,
+    /// Of the tool, during the measured time.
+    pub(crate) own_cores: f64,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) floor: Option<Floor>,
+    pub(crate) series: Vec<Point>,
+}
+
+/// How a run ended. The worst one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Passed,
+    /// The service was too slow, or too dear.
+    ThresholdMissed,
+    /// The tool itself was too slow: nothing can be said of the service.
+    GeneratorSaturated,
+    /// The service broke a promise.
+    Violated,
+}
+
+impl Verdict {
+    /// The exit code of the command.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::ThresholdMissed => 1,
+            Self::Violated => 2,
+            Self::GeneratorSaturated => 3,
+        }
+    }
+
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::ThresholdMissed => "a threshold was missed",
+            Self::GeneratorSaturated => "the load generator was saturated: nothing can be said of the service",
+            Self::Violated => "a promise was broken",
+        }
+    }
+}
+
+/// What the ledger says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LedgerSummary {
+    pub(crate) violations: u64,
+    /// The first of them.
+    pub(crate) kept: Vec<Violation>,
+    /// Sends that were never answered: those that the history has, and those that it has not.
+    pub(crate) ambiguous_stored: u64,
+    pub(crate) ambiguous_absent: u64,
+    /// Whether all was answered and delivered in time after the load.
+    pub(crate) settled: bool,
+}
+
+/// What the service's processes used.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct TargetSummary {
+    /// During the measured time.
+    pub(crate) cpu_cores: f64,
+    pub(crate) cpu_us_per_message: Option<f64>,
+    /// Resident.
+    pub(crate) mb_before: f64,
+    pub(crate) mb_connected: f64,
+    pub(crate) mb_end: f64,
+    pub(crate) kb_per_connection: f64,
+}
+
+#[allow(clippy::too_many_arguments, reason = "everything that a run has found, once")]
+pub(crate) fn of(
+    scenario: &Scenario,
+    shard: Shard,
+    run: &str,
+    world: &World,
+    series: &[Point],
+    usages: &Usages,
+    window: Window,
+    settled: bool,
+) -> Summary {
+    let ambiguous = world.ledger.ambiguous();
+    let violations = &world.ledger.violations;
+    let times = Timed::ALL.into_iter().filter(|what| !world.stats.times(*what).is_empty());
+    let mut summary = Summary {
+        version: VERSION,
+        verdict: Verdict::Passed,
+        run: run.to_owned(),
+        scenario: scenario.clone(),
+        shards: vec![format!("{}/{}", shard.index + 1, shard.of)],
+        seconds: window.seconds,
+        messages_per_second: window.answered as f64 / window.seconds,
+        deliveries_per_second: window.delivered as f64 / window.seconds,
+        counts: world.stats.counts,
+        refusals: world.stats.refusals.clone(),
+        times: times.map(|what| (what, TimesSummary::of(world.stats.times(what)))).collect(),
+        ledger: LedgerSummary {
+            violations: violations.count,
+            kept: violations.kept.clone(),
+            ambiguous_stored: ambiguous.stored,
+            ambiguous_absent: ambiguous.absent,
+            settled,
+        },
+        target: target(scenario, usages, window),
+        own_cores: window.own_cpu_seconds / window.seconds,
+        checks: Vec::new(),
+        floor: None,
+        series: series.to_vec(),
+    };
+    judge(&mut summary);
+    summary
+}
+
+fn target(scenario: &Scenario, usages: &Usages, window: Window) -> Option<TargetSummary> {
+    let cpu_seconds = window.cpu_seconds?;
+    let mb = |usage: Option<Usage>| usage.map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
+    let (before, connected) = (mb(usages.before), mb(usages.connected));
+    Some(TargetSummary {
+        cpu_cores: cpu_seconds / window.seconds,
+        cpu_us_per_message: (window.answered > 0).then(|| cpu_seconds * 1e6 / window.answered as f64),
+        mb_before: before,
+        mb_connected: connected,
+        mb_end: mb(usages.end),
+        kb_per_connection: (connected - before) * 1e3 / f64::from(scenario.devices()),
+    })
+}
+
+impl Summary {
+    /// CPU of a message against that of the floor, at the same number of messages in flight.
+    pub(crate) fn floor_ratio(&self) -> Option<f64> {
+        let floor = self.floor.as_ref()?.at(self.scenario.load.in_flight.unwrap_or(1));
+        Some(self.target?.cpu_us_per_message? / floor.cpu_us_per_message)
+    }
+
+    /// # Errors
+    ///
+    /// Where it cannot be read, or is of another version.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let file = if path.is_dir() { path.join("summary.json") } else { path.to_owned() };
+        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {shown}"))?;
+        let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{shown} is no summary"))?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64);
+        ensure!(
+            version == Some(u64::from(VERSION)),
+            "{shown} has version {version:?}, and this tool reads version {VERSION}"
+        );
+        serde_json::from_value(value).with_context(|| format!("{shown} is no summary"))
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+    }
+}

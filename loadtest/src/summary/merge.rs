@@ -1,0 +1,125 @@
+//! The summaries of shards become one: as if one tool had made the whole load.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+
+use super::{LedgerSummary, Summary, TargetSummary, TimesSummary, judge};
+use crate::scenario::Scenario;
+use crate::stats::{Counts, Point, Times, Timed};
+
+/// # Errors
+///
+/// Where they are not of the same scenario, or one comes twice.
+pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
+    let mut shards = shards.into_iter();
+    let Some(mut whole) = shards.next() else { anyhow::bail!("merge needs a summary") };
+    let mut times = of(&whole)?;
+    for shard in shards {
+        ensure!(
+            shard.scenario.name == whole.scenario.name,
+            "they are of two scenarios: {} and {}",
+            whole.scenario.name,
+            shard.scenario.name
+        );
+        for one in &shard.shards {
+            ensure!(!whole.shards.contains(one), "shard {one} is there twice");
+        }
+        for (what, more) in of(&shard)? {
+            match times.get_mut(&what) {
+                Some(all) => all.add(&more)?,
+                None => drop(times.insert(what, more)),
+            }
+        }
+        add(&mut whole, shard);
+    }
+    whole.times = times.iter().map(|(what, times)| (*what, TimesSummary::of(times))).collect();
+    judge(&mut whole);
+    Ok(whole)
+}
+
+fn of(summary: &Summary) -> Result<BTreeMap<Timed, Times>> {
+    let all = summary.times.iter();
+    all.map(|(what, times)| Ok((*what, times.times()?))).collect()
+}
+
+fn add(whole: &mut Summary, shard: Summary) {
+    whole.shards.extend(shard.shards);
+    whole.seconds = whole.seconds.max(shard.seconds);
+    whole.messages_per_second += shard.messages_per_second;
+    whole.deliveries_per_second += shard.deliveries_per_second;
+    whole.own_cores += shard.own_cores;
+    add_scenario(&mut whole.scenario, &shard.scenario);
+    whole.counts = add_counts(whole.counts, shard.counts);
+    for (code, (count, message)) in shard.refusals {
+        whole.refusals.entry(code).or_insert((0, message)).0 += count;
+    }
+    add_ledger(&mut whole.ledger, shard.ledger);
+    whole.target = whole.target.or(shard.target).map(|target| per_message(target, whole.messages_per_second));
+    whole.floor = whole.floor.take().or(shard.floor);
+    add_series(&mut whole.series, &shard.series);
+}
+
+/// Every shard that watched the service saw the same processes; the messages are those of all shards.
+fn per_message(target: TargetSummary, messages_per_second: f64) -> TargetSummary {
+    TargetSummary {
+        cpu_us_per_message: (messages_per_second > 0.0).then(|| target.cpu_cores * 1e6 / messages_per_second),
+        ..target
+    }
+}
+
+fn add_scenario(whole: &mut Scenario, shard: &Scenario) {
+    let sum = |one: Option<f64>, other: Option<f64>| one.zip(other).map(|(one, other)| one + other);
+    whole.users.count += shard.users.count;
+    whole.chats.dialogs += shard.chats.dialogs;
+    for (groups, more) in whole.chats.groups.iter_mut().zip(&shard.chats.groups) {
+        groups.count += more.count;
+    }
+    whole.connect.rate += shard.connect.rate;
+    whole.load.rate = sum(whole.load.rate, shard.load.rate);
+    let (wanted, more) = (&mut whole.thresholds, &shard.thresholds);
+    wanted.messages_per_second_min = sum(wanted.messages_per_second_min, more.messages_per_second_min);
+    wanted.deliveries_per_second_min = sum(wanted.deliveries_per_second_min, more.deliveries_per_second_min);
+}
+
+fn add_counts(one: Counts, other: Counts) -> Counts {
+    Counts {
+        sent: one.sent + other.sent,
+        answered: one.answered + other.answered,
+        delivered: one.delivered + other.delivered,
+        others: one.others + other.others,
+        refused: one.refused + other.refused,
+        repeated: one.repeated + other.repeated,
+        lost: one.lost + other.lost,
+        skipped: one.skipped + other.skipped,
+        late: one.late + other.late,
+    }
+}
+
+fn add_ledger(whole: &mut LedgerSummary, shard: LedgerSummary) {
+    whole.violations += shard.violations;
+    whole.kept.extend(shard.kept);
+    whole.ambiguous_stored += shard.ambiguous_stored;
+    whole.ambiguous_absent += shard.ambiguous_absent;
+    whole.settled &= shard.settled;
+}
+
+/// By the second of the run. Of percentiles the highest is taken: they cannot be added.
+fn add_series(whole: &mut Vec<Point>, shard: &[Point]) {
+    for (place, point) in shard.iter().enumerate() {
+        let Some(all) = whole.get_mut(place) else {
+            whole.push(*point);
+            continue;
+        };
+        all.messages += point.messages;
+        all.deliveries += point.deliveries;
+        all.refused += point.refused;
+        all.open += point.open;
+        all.own_cores += point.own_cores;
+        all.response_p50_ms = all.response_p50_ms.max(point.response_p50_ms);
+        all.response_p99_ms = all.response_p99_ms.max(point.response_p99_ms);
+        all.event_p50_ms = all.event_p50_ms.max(point.event_p50_ms);
+        all.event_p99_ms = all.event_p99_ms.max(point.event_p99_ms);
+        all.cpu_us_per_message = all.cpu_cores.filter(|_| all.messages > 0.0).map(|cores| cores * 1e6 / all.messages);
+    }
+}

@@ -1,0 +1,57 @@
+//! What all connections of a run share. The tool is one thread, so a `RefCell` is all the locking there is; nobody
+//! holds it across an await.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+use crate::stats::Stats;
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) plan: Rc<Plan>,
+    pub(crate) ledger: Ledger,
+    pub(crate) stats: Stats,
+    /// For lengths of texts, and for pauses.
+    pub(crate) random: SmallRng,
+    /// The shortest and the longest text.
+    pub(crate) bytes: [u32; 2],
+    pub(crate) acks: bool,
+    /// A closed loop goes on: whoever is answered sends again.
+    pub(crate) looping: bool,
+    /// Requests without a final answer.
+    pub(crate) open_requests: u64,
+    /// Connections that have been live at least once.
+    pub(crate) ready: u32,
+    /// Slow readers: how many of the first devices, and their pause.
+    pub(crate) slow: (u32, Duration),
+}
+
+pub(crate) type Shared = Rc<RefCell<World>>;
+
+impl World {
+    pub(crate) fn new(scenario: &Scenario, plan: Rc<Plan>, started: Instant) -> Self {
+        let slow = scenario.slow_readers.as_ref().map_or((0, Duration::ZERO), |slow| {
+            let count = f64::from(scenario.devices()) * slow.share;
+            (count.round() as u32, slow.pause)
+        });
+        Self {
+            ledger: Ledger::new(plan.clone()),
+            plan,
+            stats: Stats::new(started),
+            random: SmallRng::seed_from_u64(scenario.seed),
+            bytes: scenario.message.bytes,
+            acks: scenario.users.acks,
+            looping: false,
+            open_requests: 0,
+            ready: 0,
+            slow,
+        }
+    }
+}
