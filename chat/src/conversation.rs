@@ -9,9 +9,11 @@ mod mail;
 mod marks;
 mod membership;
 mod messages;
+mod recent;
 pub mod restore;
 mod state;
 
+pub use recent::Recent;
 pub use state::{Head, Member, State};
 
 use self::changes::{Decision, Made, count};

@@ -126,7 +126,10 @@ pub(crate) fn keep(schedule: Schedule, end: Instant) -> std::io::Result<mpsc::Re
     Ok(receiver)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a thread that only sleeps, and has no runtime")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a thread that only sleeps, and has no runtime"
+)]
 fn run(schedule: Schedule, end: Instant, batches: &mpsc::Sender<Vec<Arrival>>) {
     let mut due = Vec::new();
     for arrival in schedule.take_while(|arrival| arrival.at < end) {
@@ -161,7 +164,10 @@ mod tests {
             assert!((19.0..21.0).contains(&seconds), "{arrivals}: {seconds}");
             let sends = all.iter().filter(|arrival| arrival.act == Act::Send).count();
             assert!((14_500..15_500).contains(&sends), "{arrivals}: {sends}");
-            assert!(all.iter().all(|arrival| matches!(arrival.act, Act::Send | Act::Read)));
+            assert!(
+                all.iter()
+                    .all(|arrival| matches!(arrival.act, Act::Send | Act::Read))
+            );
         }
     }
 

@@ -40,6 +40,17 @@ pub(crate) struct Figure {
 }
 
 impl Floor {
+    /// Both figures, a line each.
+    pub(crate) fn words(&self) -> String {
+        let line = |in_flight: u32, figure: Figure| {
+            format!(
+                "floor, {in_flight:>2} in flight a sender: {:.0} messages/s, {:.1} µs of server CPU a message\n",
+                figure.messages_per_second, figure.cpu_us_per_message
+            )
+        };
+        line(1, self.one) + &line(16, self.sixteen)
+    }
+
     /// The one that is nearest.
     pub(crate) fn at(&self, in_flight: u32) -> Figure {
         if in_flight < 4 { self.one } else { self.sixteen }
@@ -63,7 +74,10 @@ pub(crate) async fn calibrate() -> Result<Floor> {
     };
     let mut pairs = Vec::new();
     for number in 0..PAIRS {
-        let (from, to) = (way(format!("from{number}"), number), way(format!("to{number}"), number));
+        let (from, to) = (
+            way(format!("from{number}"), number),
+            way(format!("to{number}"), number),
+        );
         pairs.push((from.connect(0).await?, to.connect(0).await?, to.user));
     }
     Ok(Floor {
@@ -120,14 +134,19 @@ async fn send(socket: &mut Socket, to: &str, in_flight: u32, end: Instant) -> Re
         while sent - answered < in_flight && Instant::now() < end {
             let text = protocol::text(sent, 0, 110);
             let payload = format!(r#"{{"chatId":"{to}","message":"{text}","clientMessageId":"{sent}"}}"#);
-            socket.feed(Message::text(protocol::request(sent, "new", &payload))).await?;
+            socket
+                .feed(Message::text(protocol::request(sent, "new", &payload)))
+                .await?;
             sent += 1;
         }
         socket.flush().await?;
         if answered == sent {
             return Ok(sent);
         }
-        socket.next().await.context("the bare server closed a connection")??;
+        socket
+            .next()
+            .await
+            .context("the bare server closed a connection")??;
         answered += 1;
     }
 }

@@ -21,7 +21,12 @@ pub(crate) struct Search {
 /// # Errors
 ///
 /// Where a run could not be made, or the scenario is no open loop.
-pub(crate) async fn search(scenario: &Scenario, options: &Options, search: &Search, told: impl Fn(&str)) -> Result<Option<Summary>> {
+pub(crate) async fn search(
+    scenario: &Scenario,
+    options: &Options,
+    search: &Search,
+    told: impl Fn(&str),
+) -> Result<Option<Summary>> {
     ensure!(
         scenario.load.rate.is_some(),
         "capacity needs an open loop: the scenario has load.in_flight, and no load.rate"
@@ -52,7 +57,9 @@ pub(crate) async fn search(scenario: &Scenario, options: &Options, search: &Sear
 fn line(rate: f64, found: &Summary) -> String {
     let mut text = format!("{rate:>9.0}/s: {}", found.verdict.words());
     for check in found.checks.iter().filter(|check| !check.passed) {
-        let actual = check.actual.map_or_else(|| "nothing".to_owned(), |actual| format!("{actual:.2}"));
+        let actual = check
+            .actual
+            .map_or_else(|| "nothing".to_owned(), |actual| format!("{actual:.2}"));
         let _ = write!(text, "; {} is {actual}, limit {}", check.name, check.limit);
     }
     if !found.ledger.settled {

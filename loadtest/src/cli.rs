@@ -32,54 +32,79 @@ pub(crate) fn command() -> Command {
         .after_help(CODES)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(
-            load("run", "Run a scenario and judge it")
-                .arg(flag("calibrate", "Measure this machine's floor in the same run"))
-                .arg(option("out", "DIR", "Where summary.json and report.html go [default: a directory named after the run]")),
-        )
-        .subcommand(
-            load("capacity", "Find the highest rate that meets the scenario's thresholds")
-                .arg(option("from", "RATE", "Actions a second to begin with [default: the scenario's load.rate]").value_parser(value_parser!(f64)))
-                .arg(
-                    option("closeness", "PERCENT", "How exactly")
-                        .value_parser(value_parser!(f64))
-                        .default_value("10"),
-                )
-                .arg(option("out", "DIR", "Where summary.json and report.html of the highest rate go")),
-        )
-        .subcommand(
-            Command::new("validate")
-                .about("Check scenarios without running them, and list the ready ones")
-                .arg(Arg::new("scenario").value_name("SCENARIO").action(ArgAction::Append)),
-        )
-        .subcommand(
-            Command::new("calibrate")
-                .about("Measure what a durable message costs at least on this machine")
-                .arg(flag("json", "As JSON")),
-        )
-        .subcommand(
-            Command::new("report")
-                .about("Make report.html of a summary.json")
-                .arg(summary("summary"))
-                .arg(option("out", "FILE", "Where it goes [default: report.html beside the summary]")),
-        )
-        .subcommand(
-            Command::new("compare")
-                .about("Two runs beside each other")
-                .arg(summary("before"))
-                .arg(summary("after"))
-                .arg(
-                    option("fail-above", "PERCENT", "Exit 1 when a figure became worse by more")
-                        .value_parser(value_parser!(f64)),
-                ),
-        )
-        .subcommand(
-            Command::new("merge")
-                .about("Join the summaries of shards into one, and judge it")
-                .arg(summary("summary").action(ArgAction::Append))
-                .arg(option("out", "DIR", "Where summary.json and report.html go").required(true)),
-        )
+        .subcommands(loading())
+        .subcommands(reading())
         .subcommand(Command::new("floor").hide(true))
+}
+
+/// The commands that load something.
+fn loading() -> [Command; 3] {
+    let rate = option(
+        "from",
+        "RATE",
+        "Actions a second to begin with [default: the scenario's load.rate]",
+    );
+    let closeness = option("closeness", "PERCENT", "How exactly").default_value("10");
+    [
+        load("run", "Run a scenario and judge it")
+            .arg(flag("calibrate", "Measure this machine's floor in the same run"))
+            .arg(option(
+                "out",
+                "DIR",
+                "Where summary.json and report.html go [default: a directory named after the run]",
+            )),
+        load(
+            "capacity",
+            "Find the highest rate that meets the scenario's thresholds",
+        )
+        .arg(rate.value_parser(value_parser!(f64)))
+        .arg(closeness.value_parser(value_parser!(f64)))
+        .arg(option(
+            "out",
+            "DIR",
+            "Where summary.json and report.html of the highest rate go",
+        )),
+        Command::new("calibrate")
+            .about("Measure what a durable message costs at least on this machine")
+            .arg(flag("json", "As JSON")),
+    ]
+}
+
+/// The commands that only read files.
+fn reading() -> [Command; 4] {
+    [
+        Command::new("validate")
+            .about("Check scenarios without running them; without one, list the ready ones")
+            .arg(
+                Arg::new("scenario")
+                    .value_name("SCENARIO")
+                    .action(ArgAction::Append),
+            ),
+        Command::new("report")
+            .about("Make report.html of a summary.json")
+            .arg(summary("summary"))
+            .arg(option(
+                "out",
+                "FILE",
+                "Where it goes [default: report.html beside the summary]",
+            )),
+        Command::new("compare")
+            .about("Two runs beside each other")
+            .arg(summary("before"))
+            .arg(summary("after"))
+            .arg(
+                option(
+                    "fail-above",
+                    "PERCENT",
+                    "Exit 1 when a figure became worse by more",
+                )
+                .value_parser(value_parser!(f64)),
+            ),
+        Command::new("merge")
+            .about("Join the summaries of shards into one, and judge it")
+            .arg(summary("summary").action(ArgAction::Append))
+            .arg(option("out", "DIR", "Where summary.json and report.html go").required(true)),
+    ]
 }
 
 /// What a command that makes load takes.
@@ -93,21 +118,47 @@ fn load(name: &'static str, about: &'static str) -> Command {
                 .help("A TOML file, or the name of a ready scenario (see validate)"),
         )
         .arg(
-            option("target", "URL", "ws://host:port[/ws]; several gateways by several --target")
-                .required(true)
-                .action(ArgAction::Append),
+            option(
+                "target",
+                "URL",
+                "ws://host:port[/ws]; several gateways by several --target",
+            )
+            .required(true)
+            .action(ArgAction::Append),
         )
         .arg(
-            option("pid", "PID", "A process of the service on this machine, for its CPU and memory; may be repeated")
-                .value_parser(value_parser!(u32))
-                .action(ArgAction::Append),
+            option(
+                "pid",
+                "PID",
+                "A process of the service on this machine, for its CPU and memory; may be repeated",
+            )
+            .value_parser(value_parser!(u32))
+            .action(ArgAction::Append),
         )
-        .arg(option("set", "KEY=VALUE", "Put into the scenario, as in load.rate=500; may be repeated").action(ArgAction::Append))
+        .arg(
+            option(
+                "set",
+                "KEY=VALUE",
+                "Put into the scenario, as in load.rate=500; may be repeated",
+            )
+            .action(ArgAction::Append),
+        )
         .arg(option("shard", "I/N", "Run part I of N, each on a machine of its own").value_parser(shard))
-        .arg(option("hs256-secret-file", "FILE", "Make tokens with this secret, for --auth jwt"))
-        .arg(option("chaos-hook", "CMD", "A shell command to run in the middle of the load"))
+        .arg(option(
+            "hs256-secret-file",
+            "FILE",
+            "Make tokens with this secret, for --auth jwt",
+        ))
+        .arg(option(
+            "chaos-hook",
+            "CMD",
+            "A shell command to run in the middle of the load",
+        ))
         .arg(flag("allow-remote", "The target may be on another machine"))
-        .arg(flag("no-read-back", "Do not hold history and lists against what was acknowledged"))
+        .arg(flag(
+            "no-read-back",
+            "Do not hold history and lists against what was acknowledged",
+        ))
         .arg(flag("quiet", "Say nothing but the result"))
 }
 
@@ -128,7 +179,9 @@ fn summary(name: &'static str) -> Arg {
 
 /// `I/N`, counted from 1.
 fn shard(text: &str) -> Result<Shard, String> {
-    let parsed = text.split_once('/').and_then(|(index, of)| Some((index.parse::<u32>().ok()?, of.parse().ok()?)));
+    let parsed = text
+        .split_once('/')
+        .and_then(|(index, of)| Some((index.parse::<u32>().ok()?, of.parse().ok()?)));
     match parsed {
         Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index: index - 1, of }),
         _ => Err("it is I/N with I from 1 to N, as in 2/3".to_owned()),
@@ -139,5 +192,9 @@ fn shard(text: &str) -> Result<Shard, String> {
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     // Nothing can be done about a closed terminal.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -6,6 +6,8 @@
     reason = "it is what the tool says to whoever runs it"
 )]
 
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +16,7 @@ use clap::ArgMatches;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
-use crate::calibrate::{self, Floor};
+use crate::calibrate;
 use crate::capacity::{self, Search};
 use crate::cli::Usage;
 use crate::compare;
@@ -47,7 +49,9 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<u8> {
 fn alone(command: impl Future<Output = Result<u8>>) -> Result<u8> {
     // An error only where it is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     LocalSet::new().block_on(&runtime, command)
 }
 
@@ -60,7 +64,11 @@ fn bare_server() -> Result<u8> {
 async fn run_one(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
     let options = options(args).await?;
-    let floor = if args.get_flag("calibrate") { Some(calibrate::calibrate().await?) } else { None };
+    let floor = if args.get_flag("calibrate") {
+        Some(calibrate::calibrate().await?)
+    } else {
+        None
+    };
     let mut summary = run::run(&scenario, &options).await?;
     summary.floor = floor;
     judge(&mut summary);
@@ -77,7 +85,11 @@ async fn find_capacity(args: &ArgMatches) -> Result<u8> {
     let options = options(args).await?;
     let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
     let search = Search {
-        from: args.get_one("from").copied().or(scenario.load.rate).unwrap_or(100.0),
+        from: args
+            .get_one("from")
+            .copied()
+            .or(scenario.load.rate)
+            .unwrap_or(100.0),
         closeness: 1.0 + closeness / 100.0,
     };
     let Some(best) = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await? else {
@@ -110,24 +122,19 @@ async fn show_floor(json: bool) -> Result<u8> {
     if json {
         println!("{}", serde_json::to_string(&floor)?);
     } else {
-        print_floor(&floor);
+        print!("{}", floor.words());
     }
     Ok(0)
-}
-
-fn print_floor(floor: &Floor) {
-    for (name, figure) in [("1", floor.one), ("16", floor.sixteen)] {
-        println!(
-            "floor, {name:>2} in flight a sender: {:.0} messages/s, {:.1} µs of server CPU a message",
-            figure.messages_per_second, figure.cpu_us_per_message
-        );
-    }
 }
 
 fn make_report(args: &ArgMatches) -> Result<u8> {
     let path = path(args, "summary");
     let summary = Summary::read(&path)?;
-    let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")).to_owned() };
+    let beside = if path.is_dir() {
+        path
+    } else {
+        path.parent().unwrap_or(Path::new(".")).to_owned()
+    };
     let out = args.get_one::<String>("out").map(PathBuf::from);
     let out = out.unwrap_or_else(|| beside.join("report.html"));
     std::fs::write(&out, report::html(&summary)).with_context(|| format!("writing {}", out.display()))?;
@@ -136,7 +143,10 @@ fn make_report(args: &ArgMatches) -> Result<u8> {
 }
 
 fn compare_two(args: &ArgMatches) -> Result<u8> {
-    let (before, after) = (Summary::read(&path(args, "before"))?, Summary::read(&path(args, "after"))?);
+    let (before, after) = (
+        Summary::read(&path(args, "before"))?,
+        Summary::read(&path(args, "after"))?,
+    );
     let lines = compare::lines(&before, &after);
     print!("{}", compare::table(&before, &after, &lines));
     let limit = args.get_one::<f64>("fail-above");
@@ -146,7 +156,9 @@ fn compare_two(args: &ArgMatches) -> Result<u8> {
 
 fn merge_all(args: &ArgMatches) -> Result<u8> {
     let named = args.get_many::<String>("summary").unwrap_or_default();
-    let shards = named.map(|one| Summary::read(Path::new(one))).collect::<Result<_>>()?;
+    let shards = named
+        .map(|one| Summary::read(Path::new(one)))
+        .collect::<Result<_>>()?;
     let summary = merge(shards)?;
     keep(&summary, Path::new(args.get_one::<String>("out").context(Usage)?))?;
     print(&summary);
@@ -154,7 +166,9 @@ fn merge_all(args: &ArgMatches) -> Result<u8> {
 }
 
 fn path(args: &ArgMatches, name: &str) -> PathBuf {
-    args.get_one::<String>(name).map(PathBuf::from).unwrap_or_default()
+    args.get_one::<String>(name)
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 fn scenario(args: &ArgMatches) -> Result<Scenario> {
@@ -167,7 +181,9 @@ async fn options(args: &ArgMatches) -> Result<Options> {
     raise_file_limit()?;
     let mut targets = Vec::new();
     for text in args.get_many::<String>("target").unwrap_or_default() {
-        let target = Target::new(text, args.get_flag("allow-remote")).await.context(Usage)?;
+        let target = Target::new(text, args.get_flag("allow-remote"))
+            .await
+            .context(Usage)?;
         targets.push(Rc::new(target));
     }
     let secret = args.get_one::<String>("hs256-secret-file").map(PathBuf::from);
@@ -199,9 +215,18 @@ fn keep(summary: &Summary, out: &Path) -> Result<()> {
     std::fs::write(&report, report::html(summary)).with_context(|| format!("writing {}", report.display()))
 }
 
+/// The result, for people.
 fn print(summary: &Summary) {
-    println!("{}: {}", summary.scenario.name, summary.verdict.words());
-    println!(
+    let mut text = String::new();
+    // Writing into memory does not fail; and whoever closes the pipe does not want the rest.
+    let _ = words(summary, &mut text);
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn words(summary: &Summary, out: &mut String) -> fmt::Result {
+    writeln!(out, "{}: {}", summary.scenario.name, summary.verdict.words())?;
+    writeln!(
+        out,
         "{:.0} messages/s, {:.0} deliveries/s over {:.1} s; {} sent, {} answered, {} refused, {} sent again",
         summary.messages_per_second,
         summary.deliveries_per_second,
@@ -210,40 +235,61 @@ fn print(summary: &Summary) {
         summary.counts.answered,
         summary.counts.refused,
         summary.counts.repeated
-    );
+    )?;
     for (what, times) in &summary.times {
-        println!(
+        writeln!(
+            out,
             "{:>18}: p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms ({})",
             what.name(),
             times.p50_ms,
             times.p99_ms,
             times.max_ms,
             times.count
-        );
+        )?;
     }
-    if let Some(target) = &summary.target {
-        let each = target.cpu_us_per_message.map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
-        println!(
-            "           service: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
-            target.cpu_cores, target.mb_before, target.mb_connected, target.mb_end, target.kb_per_connection
-        );
-    }
-    println!("              tool: {:.2} cores", summary.own_cores);
-    if let Some(floor) = &summary.floor {
-        print_floor(floor);
-    }
+    used(summary, out)?;
     for (code, (count, message)) in &summary.refusals {
-        println!("  {count} × {code}: {message}");
+        writeln!(out, "  {count} × {code}: {message}")?;
     }
     for check in &summary.checks {
-        let actual = check.actual.map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"));
+        let actual = check
+            .actual
+            .map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"));
         let word = if check.passed { "met" } else { "MISSED" };
-        println!("  {word}: {} {actual} (limit {})", check.name, check.limit);
+        writeln!(out, "  {word}: {} {actual} (limit {})", check.name, check.limit)?;
     }
     if !summary.ledger.settled {
-        println!("  MISSED: not everything was answered and delivered in the time given after the load");
+        writeln!(
+            out,
+            "  MISSED: not everything was answered and delivered in the time given after the load"
+        )?;
     }
     for violation in &summary.ledger.kept {
-        println!("  VIOLATION {violation}");
+        writeln!(out, "  VIOLATION {violation}")?;
     }
+    Ok(())
+}
+
+/// What the run has cost.
+fn used(summary: &Summary, out: &mut String) -> fmt::Result {
+    if let Some(target) = &summary.target {
+        let each = target
+            .cpu_us_per_message
+            .map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
+        writeln!(
+            out,
+            "{:>18}: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
+            "service",
+            target.cpu_cores,
+            target.mb_before,
+            target.mb_connected,
+            target.mb_end,
+            target.kb_per_connection
+        )?;
+    }
+    writeln!(out, "{:>18}: {:.2} cores", "tool", summary.own_cores)?;
+    if let Some(floor) = &summary.floor {
+        out.push_str(&floor.words());
+    }
+    Ok(())
 }

@@ -34,11 +34,23 @@ pub(crate) fn lines(before: &Summary, after: &Summary) -> Vec<Line> {
         more_is_better,
     };
     let mut lines = vec![
-        line("messages/s", before.messages_per_second, after.messages_per_second, true),
-        line("deliveries/s", before.deliveries_per_second, after.deliveries_per_second, true),
+        line(
+            "messages/s",
+            before.messages_per_second,
+            after.messages_per_second,
+            true,
+        ),
+        line(
+            "deliveries/s",
+            before.deliveries_per_second,
+            after.deliveries_per_second,
+            true,
+        ),
     ];
     for what in Timed::ALL {
-        let (Some(one), Some(other)) = (before.times.get(&what), after.times.get(&what)) else { continue };
+        let (Some(one), Some(other)) = (before.times.get(&what), after.times.get(&what)) else {
+            continue;
+        };
         let name = what.name();
         lines.push(line(&format!("{name}, p50 ms"), one.p50_ms, other.p50_ms, false));
         lines.push(line(&format!("{name}, p99 ms"), one.p99_ms, other.p99_ms, false));
@@ -46,8 +58,18 @@ pub(crate) fn lines(before: &Summary, after: &Summary) -> Vec<Line> {
     if let (Some(one), Some(other)) = (&before.target, &after.target) {
         let each = one.cpu_us_per_message.zip(other.cpu_us_per_message);
         lines.extend(each.map(|(one, other)| line("service CPU, µs/message", one, other, false)));
-        lines.push(line("service memory at the end, MB", one.mb_end, other.mb_end, false));
-        lines.push(line("KB a connection", one.kb_per_connection, other.kb_per_connection, false));
+        lines.push(line(
+            "service memory at the end, MB",
+            one.mb_end,
+            other.mb_end,
+            false,
+        ));
+        lines.push(line(
+            "KB a connection",
+            one.kb_per_connection,
+            other.kb_per_connection,
+            false,
+        ));
     }
     lines
 }
@@ -56,11 +78,21 @@ pub(crate) fn lines(before: &Summary, after: &Summary) -> Vec<Line> {
 pub(crate) fn table(before: &Summary, after: &Summary, lines: &[Line]) -> String {
     let mut text = String::new();
     for (name, one) in [("A", before), ("B", after)] {
-        let _ = writeln!(text, "{name}: {} ({}), {}", one.scenario.name, one.run, one.verdict.words());
+        let _ = writeln!(
+            text,
+            "{name}: {} ({}), {}",
+            one.scenario.name,
+            one.run,
+            one.verdict.words()
+        );
     }
     let _ = writeln!(text, "{:<30} {:>12} {:>12} {:>9}", "", "A", "B", "change");
     for line in lines {
-        let change = if line.before == 0.0 { 0.0 } else { (line.after / line.before - 1.0) * 100.0 };
+        let change = if line.before == 0.0 {
+            0.0
+        } else {
+            (line.after / line.before - 1.0) * 100.0
+        };
         let _ = writeln!(
             text,
             "{:<30} {:>12.2} {:>12.2} {change:>+8.1}%",

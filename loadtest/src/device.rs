@@ -26,7 +26,12 @@ use rand::Rng;
 /// What a device is told to do.
 pub(crate) enum Command {
     /// An action of the plan.
-    Act { act: Act, chat: u32, at: Instant, pick: u64 },
+    Act {
+        act: Act,
+        chat: u32,
+        at: Instant,
+        pick: u64,
+    },
     /// A closed loop begins in a chat, with so many messages under way.
     Loop { chat: u32, in_flight: u32 },
     /// A request that somebody waits for.
@@ -58,6 +63,8 @@ pub(crate) struct Device {
     own: VecDeque<u32>,
     /// When the connection should have been there: what waits since before then waited for the tool.
     since: Instant,
+    /// When the connection came about: what was planned before then is not late by the tool.
+    live_since: Instant,
     /// Reads nothing for so long at a time.
     pause: Option<Duration>,
     /// While it comes back: since when, and how many messages it must have seen to have missed none.
@@ -91,6 +98,7 @@ impl Device {
             out: Vec::new(),
             own: VecDeque::with_capacity(OWN),
             since: Instant::now(),
+            live_since: Instant::now(),
             pause,
             resuming: None,
             was_live: false,
@@ -102,7 +110,9 @@ impl Device {
         let mut planned = planned;
         loop {
             tokio::time::sleep_until(planned.into()).await;
-            let Some(mut socket) = self.connect(planned).await else { return };
+            let Some(mut socket) = self.connect(planned).await else {
+                return;
+            };
             self.shared.borrow_mut().stats.open += 1;
             let ended = self.live(&mut socket).await;
             self.shared.borrow_mut().stats.open -= 1;
@@ -147,6 +157,7 @@ impl Device {
         let view = world.ledger.view_mut(self.number);
         view.reconnected();
         self.resuming = Some((planned, view.seen + view.owed));
+        self.live_since = Instant::now();
         drop(world);
         // The answer shows that the connection is live.
         self.out.push("ping".to_owned());
@@ -157,7 +168,9 @@ impl Device {
 
     /// Once the first answer is there and nothing that was missed is missing, the connection is back.
     fn check_resumed(&mut self) {
-        let Some((planned, must_see)) = self.resuming else { return };
+        let Some((planned, must_see)) = self.resuming else {
+            return;
+        };
         let mut world = self.shared.borrow_mut();
         if world.ledger.view(self.number).seen < must_see {
             return;

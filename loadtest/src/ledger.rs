@@ -119,7 +119,9 @@ impl Ledger {
     /// The service has answered a `new`.
     pub(crate) fn answered(&mut self, n: u32, message_id: u32) {
         self.placed(n, message_id, "the response");
-        let Some(sent) = self.sends.get_mut(n as usize) else { return };
+        let Some(sent) = self.sends.get_mut(n as usize) else {
+            return;
+        };
         sent.answered = true;
         let (chat, sender) = (sent.chat, sent.sender);
         let reached = self.chats[chat as usize].members.entry(sender).or_default();
@@ -149,7 +151,10 @@ impl Ledger {
         }
         let taken = std::mem::replace(&mut order[place], n + 1);
         if taken != 0 {
-            let detail = format!("id {message_id} is message {} and, by {by}, message {n}", taken - 1);
+            let detail = format!(
+                "id {message_id} is message {} and, by {by}, message {n}",
+                taken - 1
+            );
             return self.violate(Kind::Order, chat, detail);
         }
         self.owe(chat);
@@ -178,7 +183,13 @@ impl Ledger {
     }
 
     /// A durable event came to a connection: the message of a `new`, where it is the first time that it is told there.
-    pub(crate) fn told(&mut self, device: u32, id: u64, kind: &str, payload: Option<&EventPayload<'_>>) -> Option<u32> {
+    pub(crate) fn told(
+        &mut self,
+        device: u32,
+        id: u64,
+        kind: &str,
+        payload: Option<&EventPayload<'_>>,
+    ) -> Option<u32> {
         let user = device / self.plan.devices;
         match self.views[device as usize].next(id) {
             view::Next::Right => {}
@@ -195,7 +206,10 @@ impl Ledger {
         }
         let payload = payload?;
         let Some(chat) = self.chat(&payload.chat_id, user) else {
-            let detail = format!("event {id} is of chat {}, which is none of this user's", payload.chat_id);
+            let detail = format!(
+                "event {id} is of chat {}, which is none of this user's",
+                payload.chat_id
+            );
             self.violate_user(Kind::Stranger, user, detail);
             return None;
         };
@@ -214,11 +228,22 @@ impl Ledger {
         if id != last + 1 {
             let user = self.plan.user_id(device / self.plan.devices);
             let kind = if id > last { Kind::MessageHole } else { Kind::Order };
-            self.violate(kind, chat, format!("{user} was told of message {id} after {last}"));
+            self.violate(
+                kind,
+                chat,
+                format!("{user} was told of message {id} after {last}"),
+            );
         }
-        let n = payload.client_message_id.as_deref().and_then(|own| own.parse().ok());
+        let n = payload
+            .client_message_id
+            .as_deref()
+            .and_then(|own| own.parse().ok());
         let Some(n) = n else {
-            self.violate(Kind::Stranger, chat, format!("message {id} carries no number of this run"));
+            self.violate(
+                Kind::Stranger,
+                chat,
+                format!("message {id} carries no number of this run"),
+            );
             return None;
         };
         self.placed(n, id, "an event");
@@ -233,12 +258,17 @@ impl Ledger {
     }
 
     fn told_mark(&mut self, device: u32, chat: u32, kind: &str, payload: &EventPayload<'_>) {
-        let Some(by) = self.plan.user(&payload.user_id) else { return };
+        let Some(by) = self.plan.user(&payload.user_id) else {
+            return;
+        };
         let view = &mut self.views[device as usize];
         let last = view.marks.entry((chat, by, kind == "read")).or_default();
         let before = std::mem::replace(last, payload.message_id.max(*last));
         if payload.message_id < before {
-            let detail = format!("{kind} of {} went from {before} to {}", payload.user_id, payload.message_id);
+            let detail = format!(
+                "{kind} of {} went from {before} to {}",
+                payload.user_id, payload.message_id
+            );
             self.violate(Kind::MarkWentBack, chat, detail);
         }
     }
@@ -269,8 +299,13 @@ impl Ledger {
 
     /// A change was answered.
     pub(crate) fn changed(&mut self, n: u32, deleted: bool) {
-        let Some(sent) = self.sends.get(n as usize) else { return };
-        let change = self.chats[sent.chat as usize].changes.entry(sent.message_id).or_default();
+        let Some(sent) = self.sends.get(n as usize) else {
+            return;
+        };
+        let change = self.chats[sent.chat as usize]
+            .changes
+            .entry(sent.message_id)
+            .or_default();
         change.under_way = false;
         change.deleted |= deleted;
         change.revision += u32::from(!deleted);

@@ -41,7 +41,10 @@ impl Shard {
             churn.rate /= of;
         }
         let wanted = &mut own.thresholds;
-        for least in [&mut wanted.messages_per_second_min, &mut wanted.deliveries_per_second_min] {
+        for least in [
+            &mut wanted.messages_per_second_min,
+            &mut wanted.deliveries_per_second_min,
+        ] {
             *least = least.map(|least| least / of);
         }
         own
@@ -170,7 +173,10 @@ mod tests {
         let parts: Vec<_> = (0..3).map(|index| Shard { index, of: 3 }.of(&whole)).collect();
         assert_eq!(parts.iter().map(|part| part.users.count).sum::<u32>(), 10);
         assert_eq!(parts.iter().map(|part| part.chats.dialogs).sum::<u32>(), 7);
-        assert_eq!(parts.iter().map(|part| part.chats.groups[0].count).sum::<u32>(), 2);
+        assert_eq!(
+            parts.iter().map(|part| part.chats.groups[0].count).sum::<u32>(),
+            2
+        );
     }
 
     #[test]

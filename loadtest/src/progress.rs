@@ -35,7 +35,9 @@ impl Progress {
     }
 
     pub(crate) fn show(&mut self, phase: &str, point: &Point, world: &World) {
-        let cpu = point.cpu_cores.map_or_else(String::new, |cores| format!("  service {cores:.2} cores"));
+        let cpu = point
+            .cpu_cores
+            .map_or_else(String::new, |cores| format!("  service {cores:.2} cores"));
         let line = format!(
             "{phase:<12} {:>6.1} s  {} connections  {:.0} messages/s  {:.0} deliveries/s  p99 {:.1} ms to response, {:.1} ms to event  {} refused  {} violations{cpu}  tool {:.2} cores",
             point.at,

@@ -153,7 +153,8 @@ mod tests {
         assert_eq!(frame.request_id(), Some(7));
         assert!(frame.error.unwrap().retryable);
         let frame: Frame<'_> =
-            serde_json::from_str(r#"{"type":"event","id":12,"eventType":"new","timestamp":1,"payload":{}}"#).unwrap();
+            serde_json::from_str(r#"{"type":"event","id":12,"eventType":"new","timestamp":1,"payload":{}}"#)
+                .unwrap();
         assert_eq!((frame.event_id(), frame.event_type), (Some(12), Some("new")));
         let frame: Frame<'_> = serde_json::from_str(r#"{"event":"pong"}"#).unwrap();
         assert_eq!(frame.event, Some("pong"));

@@ -123,15 +123,24 @@ fn charts(series: &[Point]) -> Markup {
     let all = [
         Chart {
             title: "A second",
-            lines: vec![line("messages", |point| point.messages), line("deliveries", |point| point.deliveries)],
+            lines: vec![
+                line("messages", |point| point.messages),
+                line("deliveries", |point| point.deliveries),
+            ],
         },
         Chart {
             title: "Send to response, ms",
-            lines: vec![line("p50", |point| point.response_p50_ms), line("p99", |point| point.response_p99_ms)],
+            lines: vec![
+                line("p50", |point| point.response_p50_ms),
+                line("p99", |point| point.response_p99_ms),
+            ],
         },
         Chart {
             title: "Send to event, ms",
-            lines: vec![line("p50", |point| point.event_p50_ms), line("p99", |point| point.event_p99_ms)],
+            lines: vec![
+                line("p50", |point| point.event_p50_ms),
+                line("p99", |point| point.event_p99_ms),
+            ],
         },
         Chart {
             title: "Connections",

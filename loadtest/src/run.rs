@@ -146,13 +146,21 @@ impl Run {
         let devices = self.scenario.devices();
         let planned = f64::from(devices) / self.scenario.connect.rate;
         let limit = Duration::from_secs_f64(planned) + Duration::from_secs(60);
-        if self.wait("connecting", limit, |world| world.ready == devices).await {
+        if self
+            .wait("connecting", limit, |world| world.ready == devices)
+            .await
+        {
             return Ok(());
         }
         let world = self.shared.borrow();
         let why = world.stats.refusals.iter().next();
-        let why = why.map_or_else(String::new, |(what, (_, message))| format!(" ({what}: {message})"));
-        bail!("{} of {devices} connections came about in {limit:?}{why}", world.ready)
+        let why = why.map_or_else(String::new, |(what, (_, message))| {
+            format!(" ({what}: {message})")
+        });
+        bail!(
+            "{} of {devices} connections came about in {limit:?}{why}",
+            world.ready
+        )
     }
 
     /// Waits until everything is answered and everybody has everything.

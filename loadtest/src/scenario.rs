@@ -252,7 +252,10 @@ fn read(named: &str) -> Result<(String, String)> {
     let path = Path::new(named);
     let text = std::fs::read_to_string(path).with_context(|| {
         let ready: Vec<_> = READY.iter().map(|(name, _)| *name).collect();
-        format!("{named} is no file that can be read, and none of the ready scenarios: {}", ready.join(", "))
+        format!(
+            "{named} is no file that can be read, and none of the ready scenarios: {}",
+            ready.join(", ")
+        )
     })?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     Ok((stem.into_owned(), text))
@@ -273,7 +276,9 @@ fn put(table: &mut toml::Table, one: &str) -> Result<()> {
     let mut inner = table;
     for key in keys {
         let entry = inner.entry(key).or_insert_with(|| toml::Table::new().into());
-        inner = entry.as_table_mut().with_context(|| format!("--set {one}: {key} is no table"))?;
+        inner = entry
+            .as_table_mut()
+            .with_context(|| format!("--set {one}: {key} is no table"))?;
     }
     inner.insert(last.to_owned(), value);
     Ok(())

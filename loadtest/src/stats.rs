@@ -144,7 +144,11 @@ impl Stats {
         let micros = (from.elapsed().as_micros() as u64).clamp(1, LONGEST);
         self.lately[what as usize].saturating_record(micros);
         let always = matches!(what, Timed::Connect | Timed::Resume);
-        if always || self.window.is_some_and(|(start, end)| (start..end).contains(&from)) {
+        if always
+            || self
+                .window
+                .is_some_and(|(start, end)| (start..end).contains(&from))
+        {
             self.all[what as usize].saturating_record(micros);
         }
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(crate) use check::judge;
 pub(crate) use check::Check;
+pub(crate) use check::judge;
 pub(crate) use merge::merge;
 pub(crate) use times::TimesSummary;
 
@@ -80,7 +80,9 @@ impl Verdict {
         match self {
             Self::Passed => "passed",
             Self::ThresholdMissed => "a threshold was missed",
-            Self::GeneratorSaturated => "the load generator was saturated: nothing can be said of the service",
+            Self::GeneratorSaturated => {
+                "the load generator was saturated: nothing can be said of the service"
+            }
             Self::Violated => "a promise was broken",
         }
     }
@@ -125,7 +127,9 @@ pub(crate) fn of(
 ) -> Summary {
     let ambiguous = world.ledger.ambiguous();
     let violations = &world.ledger.violations;
-    let times = Timed::ALL.into_iter().filter(|what| !world.stats.times(*what).is_empty());
+    let times = Timed::ALL
+        .into_iter()
+        .filter(|what| !world.stats.times(*what).is_empty());
     let mut summary = Summary {
         version: VERSION,
         verdict: Verdict::Passed,
@@ -137,7 +141,9 @@ pub(crate) fn of(
         deliveries_per_second: window.delivered as f64 / window.seconds,
         counts: world.stats.counts,
         refusals: world.stats.refusals.clone(),
-        times: times.map(|what| (what, TimesSummary::of(world.stats.times(what)))).collect(),
+        times: times
+            .map(|what| (what, TimesSummary::of(world.stats.times(what))))
+            .collect(),
         ledger: LedgerSummary {
             violations: violations.count,
             kept: violations.kept.clone(),
@@ -181,9 +187,14 @@ impl Summary {
     /// Where it cannot be read, or is of another version.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let file = if path.is_dir() { path.join("summary.json") } else { path.to_owned() };
+        let file = if path.is_dir() {
+            path.join("summary.json")
+        } else {
+            path.to_owned()
+        };
         let text = std::fs::read_to_string(&file).with_context(|| format!("reading {shown}"))?;
-        let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{shown} is no summary"))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| format!("{shown} is no summary"))?;
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         ensure!(
             version == Some(u64::from(VERSION)),

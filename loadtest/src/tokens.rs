@@ -25,8 +25,11 @@ struct Claims<'a> {
 
 impl Tokens {
     pub(crate) fn new(secret_file: Option<&Path>) -> Result<Self> {
-        let Some(path) = secret_file else { return Ok(Self::Believed) };
-        let secret = std::fs::read(path).with_context(|| format!("--hs256-secret-file {}", path.display()))?;
+        let Some(path) = secret_file else {
+            return Ok(Self::Believed);
+        };
+        let secret =
+            std::fs::read(path).with_context(|| format!("--hs256-secret-file {}", path.display()))?;
         let trimmed = secret.trim_ascii_end();
         Ok(Self::Secret(EncodingKey::from_secret(trimmed)))
     }

@@ -37,10 +37,13 @@ pub(crate) type Shared = Rc<RefCell<World>>;
 
 impl World {
     pub(crate) fn new(scenario: &Scenario, plan: Rc<Plan>, started: Instant) -> Self {
-        let slow = scenario.slow_readers.as_ref().map_or((0, Duration::ZERO), |slow| {
-            let count = f64::from(scenario.devices()) * slow.share;
-            (count.round() as u32, slow.pause)
-        });
+        let slow = scenario
+            .slow_readers
+            .as_ref()
+            .map_or((0, Duration::ZERO), |slow| {
+                let count = f64::from(scenario.devices()) * slow.share;
+                (count.round() as u32, slow.pause)
+            });
         Self {
             ledger: Ledger::new(plan.clone()),
             plan,

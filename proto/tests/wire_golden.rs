@@ -637,7 +637,7 @@ fn chat_head() -> conversation::Head {
         name: "Team".into(),
         photo_url: Some("https://files.example/team".into()),
         history_all: true,
-        recent: [entry_id("e-1"), entry_id("e-2")].into(),
+        recent: [entry_id("e-1"), entry_id("e-2")].into_iter().collect(),
     }
 }
 

@@ -63,6 +63,7 @@ impl Embedded {
         let keeper = Keeper::start(bus.clone(), tables.clone())?;
         let mut worker = confab_worker::Config::new(&run);
         worker.inbox_retention = settings.event_retention.0;
+        worker.rows_follow_log = true;
         worker.alone_since = Some(Timestamp(clock::now_millis()));
         let worker = Worker::start(worker, bus.clone(), tables.clone()).await;
         worker.ready().await.or_fail(Code::Data, "the log")?;

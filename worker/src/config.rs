@@ -52,6 +52,9 @@ pub struct Config {
     pub reattach: Duration,
     /// How long `offline` is held back when a gateway drains.
     pub drain_hold: Duration,
+    /// Whether no row stands before the log has its entry for good, as in the embedded form: how far rows reach needs no
+    /// row of its own then.
+    pub rows_follow_log: bool,
     /// Where this is the only worker: when it started. Whoever a row shows as online since before then was so in a
     /// process that is gone, and is offline.
     pub alone_since: Option<Timestamp>,
@@ -77,6 +80,7 @@ impl Config {
             heartbeat_silence: Duration::from_secs(22),
             reattach: Duration::from_secs(1),
             drain_hold: Duration::from_secs(40),
+            rows_follow_log: false,
             alone_since: None,
         }
     }

@@ -130,6 +130,8 @@ impl LocalReader {
                 return Ok(input);
             }
             arrived.await;
+            // Whoever is about to append, does so before this task has its turn: a batch costs more than an entry.
+            tokio::task::yield_now().await;
         }
     }
 }

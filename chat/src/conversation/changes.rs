@@ -9,7 +9,6 @@ use super::mail::Mail;
 use super::state::{Head, Member, State};
 use crate::event::Reply;
 use crate::ids::{ChatKind, UserId};
-use crate::limits;
 use crate::row::{HeadRow, LastMessage, MembershipRow, Role, RosterRow, Row};
 
 /// An accepted command.
@@ -280,9 +279,6 @@ pub(super) fn count(state: &mut State, input: &Input<'_>, stamp: Stamp) {
     head.time = stamp.time;
     (head.epoch, head.seq) = (input.epoch, input.seq);
     if !head.recent.contains(input.id) {
-        while head.recent.len() >= limits::RECENT_ENTRIES {
-            head.recent.pop_front();
-        }
-        head.recent.push_back(input.id.clone());
+        head.recent.push(input.id.clone());
     }
 }

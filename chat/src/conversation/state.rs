@@ -1,6 +1,8 @@
 //! What a chat remembers between entries.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
+use super::recent::Recent;
 
 use crate::command::EntryId;
 use crate::ids::{ChatKey, ChatKind, UserId};
@@ -48,7 +50,7 @@ pub struct Head {
     /// Whether those who come later see everything.
     pub history_all: bool,
     /// The ids of the last entries, oldest first.
-    pub recent: VecDeque<EntryId>,
+    pub recent: Recent,
 }
 
 /// What a chat remembers of a member.
@@ -128,7 +130,7 @@ impl State {
             name: String::new(),
             photo_url: None,
             history_all: false,
-            recent: VecDeque::new(),
+            recent: Recent::default(),
         };
         Self {
             key,

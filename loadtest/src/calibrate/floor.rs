@@ -94,14 +94,21 @@ fn commit(mut file: File, appends: &Receiver<Append>) {
     let mut at = 0;
     let mut bytes = Vec::new();
     while let Ok(first) = appends.recv() {
-        let batch: Vec<_> = std::iter::once(first).chain(appends.try_iter().take(QUEUE)).collect();
+        let batch: Vec<_> = std::iter::once(first)
+            .chain(appends.try_iter().take(QUEUE))
+            .collect();
         bytes.clear();
-        batch.iter().for_each(|append| bytes.extend_from_slice(append.record.as_bytes()));
+        batch
+            .iter()
+            .for_each(|append| bytes.extend_from_slice(append.record.as_bytes()));
         if at + bytes.len() > FILE {
             at = 0;
         }
         let place = SeekFrom::Start(at as u64);
-        let written = file.seek(place).and_then(|_| file.write_all(&bytes)).and_then(|()| file.sync_data());
+        let written = file
+            .seek(place)
+            .and_then(|_| file.write_all(&bytes))
+            .and_then(|()| file.sync_data());
         if written.is_err() {
             return;
         }
@@ -114,7 +121,9 @@ fn commit(mut file: File, appends: &Receiver<Append>) {
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) -> Result<()> {
-    let small = WebSocketConfig::default().read_buffer_size(4_096).write_buffer_size(4_096);
+    let small = WebSocketConfig::default()
+        .read_buffer_size(4_096)
+        .write_buffer_size(4_096);
     let (frames, mut queue) = mpsc::channel(QUEUE);
     #[allow(clippy::result_large_err, reason = "the type is the library's")]
     let named = |request: &Request, response: Response| {

@@ -32,18 +32,27 @@ impl Device {
         let start: String = text.chars().take(200).collect();
         let mut world = self.shared.borrow_mut();
         let user = world.plan.user_id(self.user);
-        world.ledger.violations.add(Kind::Stranger, user, format!("no frame of the protocol: {start}"));
+        world
+            .ledger
+            .violations
+            .add(Kind::Stranger, user, format!("no frame of the protocol: {start}"));
     }
 
     fn event(&mut self, frame: &Frame<'_>) {
-        let (Some(id), Some(kind)) = (frame.event_id(), frame.event_type) else { return };
+        let (Some(id), Some(kind)) = (frame.event_id(), frame.event_type) else {
+            return;
+        };
         // The list of chats and what comes without a payload only count.
         let payload = frame.payload.filter(|_| kind != "chats");
-        let payload = payload.and_then(|payload| serde_json::from_str::<EventPayload<'_>>(payload.get()).ok());
+        let payload =
+            payload.and_then(|payload| serde_json::from_str::<EventPayload<'_>>(payload.get()).ok());
         let mut world = self.shared.borrow_mut();
         if let Some(n) = world.ledger.told(self.number, id, kind, payload.as_ref()) {
             world.stats.counts.delivered += 1;
-            let at = world.ledger.sent(n).and_then(|sent| Some(world.stats.at(sent.at?)));
+            let at = world
+                .ledger
+                .sent(n)
+                .and_then(|sent| Some(world.stats.at(sent.at?)));
             // Of what was sent before it was there, or while it slept, the time says nothing of the service.
             if let Some(at) = at.filter(|at| *at >= self.since && self.pause.is_none()) {
                 world.stats.took(Timed::Event, at);
@@ -61,7 +70,9 @@ impl Device {
     fn answered(&mut self, frame: &Frame<'_>) {
         let Some(id) = frame.request_id() else { return };
         // An answer to a request that went out twice may come twice.
-        let Some(request) = self.pending.answered(id) else { return };
+        let Some(request) = self.pending.answered(id) else {
+            return;
+        };
         match &frame.error {
             Some(error) if error.retryable => {
                 let mut world = self.shared.borrow_mut();
@@ -103,7 +114,10 @@ impl Device {
                         world.ledger.violations.add(Kind::Stranger, user, detail);
                     }
                 }
-                let next = world.looping.then(|| world.ledger.sent(n).map(|sent| sent.chat)).flatten();
+                let next = world
+                    .looping
+                    .then(|| world.ledger.sent(n).map(|sent| sent.chat))
+                    .flatten();
                 drop(world);
                 self.keep_own(n);
                 if let Some(chat) = next.filter(|_| looping) {

@@ -102,7 +102,11 @@ impl Device {
             Some(Command::Away { until }) => return Err(Ended::Away(until)),
             Some(Command::Act { act, chat, at, pick }) => self.act(act, chat, at, pick),
             Some(Command::Loop { chat, in_flight }) => (0..in_flight).for_each(|_| self.send_on(chat)),
-            Some(Command::Ask { kind, payload, answer }) => self.ask_for(kind, payload, answer),
+            Some(Command::Ask {
+                kind,
+                payload,
+                answer,
+            }) => self.ask_for(kind, payload, answer),
         }
         Ok(())
     }

@@ -41,7 +41,13 @@ pub(super) struct Pending {
 
 impl Pending {
     /// A new request: its frame.
-    pub(super) fn ask(&mut self, what: What, kind: &'static str, payload: String, planned: Instant) -> String {
+    pub(super) fn ask(
+        &mut self,
+        what: What,
+        kind: &'static str,
+        payload: String,
+        planned: Instant,
+    ) -> String {
         self.last += 1;
         let frame = protocol::request(self.last, kind, &payload);
         let request = Request {

@@ -33,24 +33,34 @@ impl Target {
     ///
     /// Where it is no `ws://` or `wss://` address, cannot be resolved, or is not on this machine and need be.
     pub(crate) async fn new(text: &str, allow_remote: bool) -> Result<Self> {
-        let uri: Uri = text.parse().with_context(|| format!("--target {text} is no address"))?;
+        let uri: Uri = text
+            .parse()
+            .with_context(|| format!("--target {text} is no address"))?;
         let port = match uri.scheme_str() {
             Some("ws") => uri.port_u16().unwrap_or(80),
             Some("wss") => uri.port_u16().unwrap_or(443),
             _ => bail!("--target {text}: it begins with ws:// or wss://"),
         };
-        let host = uri.host().with_context(|| format!("--target {text} names no host"))?;
+        let host = uri
+            .host()
+            .with_context(|| format!("--target {text} names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let mut addresses = lookup_host((host.as_str(), port))
             .await
             .with_context(|| format!("--target {text}: {host} is unknown"))?;
-        let address = addresses.next().with_context(|| format!("{host} has no address"))?;
+        let address = addresses
+            .next()
+            .with_context(|| format!("{host} has no address"))?;
         ensure!(
             allow_remote || address.ip().is_loopback(),
             "--target {text} is not on this machine ({}). Load on a service that others use harms them: if it is yours to load, add --allow-remote",
             address.ip()
         );
-        let uri = if uri.path() == "/" { format!("{}/ws", text.trim_end_matches('/')).parse()? } else { uri };
+        let uri = if uri.path() == "/" {
+            format!("{}/ws", text.trim_end_matches('/')).parse()?
+        } else {
+            uri
+        };
         Ok(Self { uri, address })
     }
 }
@@ -76,7 +86,11 @@ impl Way {
 
     async fn dial(&self, last_event: u64) -> Result<Socket> {
         let address = self.target.address;
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         if self.slow {
             socket.set_recv_buffer_size(SLOW_BUFFER)?;
         }

@@ -48,7 +48,10 @@ impl Ledger {
         }
         for (expected, message) in (from..).zip(page) {
             if message.message_id != expected {
-                let detail = format!("the history goes on with {} where {expected} belongs", message.message_id);
+                let detail = format!(
+                    "the history goes on with {} where {expected} belongs",
+                    message.message_id
+                );
                 self.violate(Kind::History, chat, detail);
                 return None;
             }
@@ -69,7 +72,10 @@ impl Ledger {
         let sent = self.sends.get(n as usize)?;
         let sender = self.plan.user_id(sent.sender);
         if sender != message.sender {
-            return Some(format!("message {id} is by {}, and {sender} sent it", message.sender));
+            return Some(format!(
+                "message {id} is by {}, and {sender} sent it",
+                message.sender
+            ));
         }
         let changes = &self.chats[chat as usize].changes;
         let change = changes.get(&id).copied().unwrap_or_default();
@@ -81,7 +87,7 @@ impl Ledger {
         for chat in self.plan.of_user[user as usize].clone() {
             let id = self.chat_id(chat, user);
             let last = self.last(chat);
-            if last == 0 && self.group_ids.get(&chat).is_none() {
+            if last == 0 && !self.group_ids.contains_key(&chat) {
                 continue;
             }
             let name = self.plan.user_id(user);
@@ -89,7 +95,11 @@ impl Ledger {
                 self.violate(Kind::Unread, chat, format!("it is not in the list of {name}"));
                 continue;
             };
-            let reached = self.chats[chat as usize].members.get(&user).copied().unwrap_or_default();
+            let reached = self.chats[chat as usize]
+                .members
+                .get(&user)
+                .copied()
+                .unwrap_or_default();
             let missed = last.saturating_sub(reached.read.max(reached.sent));
             if (item.last_message_id, item.missed) != (last, missed) {
                 let detail = format!(
@@ -130,6 +140,9 @@ fn content(n: u32, change: Change, message: &Message<'_>) -> Option<String> {
     let holds = right(change.revision) || (change.under_way && right(change.revision + 1));
     (!holds).then(|| {
         let start: String = text.chars().take(24).collect();
-        format!("message {id} is {n} in revision {}, and reads {start:?}", change.revision)
+        format!(
+            "message {id} is {n} in revision {}, and reads {start:?}",
+            change.revision
+        )
     })
 }

@@ -40,10 +40,18 @@ impl View {
     pub(super) fn next(&mut self, id: u64) -> Next {
         let last = self.last_event;
         if id <= last {
-            return if self.repeats { Next::Again } else { Next::Twice(last) };
+            return if self.repeats {
+                Next::Again
+            } else {
+                Next::Twice(last)
+            };
         }
         self.repeats = false;
         self.last_event = id;
-        if id == last + 1 { Next::Right } else { Next::Hole(last) }
+        if id == last + 1 {
+            Next::Right
+        } else {
+            Next::Hole(last)
+        }
     }
 }

@@ -66,7 +66,12 @@ impl Violations {
         self.count += 1;
         if self.kept.len() < KEPT {
             let at_ms = self.started.elapsed().as_millis() as u64;
-            self.kept.push(Violation { kind, of, detail, at_ms });
+            self.kept.push(Violation {
+                kind,
+                of,
+                detail,
+                at_ms,
+            });
         }
     }
 }
@@ -74,6 +79,10 @@ impl Violations {
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = self.at_ms as f64 / 1000.0;
-        write!(f, "{:?} at {seconds:.3} s, {}: {}", self.kind, self.of, self.detail)
+        write!(
+            f,
+            "{:?} at {seconds:.3} s, {}: {}",
+            self.kind, self.of, self.detail
+        )
     }
 }

@@ -19,7 +19,12 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// All of them, connecting one after the other at the scenario's rate, from `start` on.
-    pub(super) fn connect(scenario: &Scenario, shared: &Shared, options: &Options, start: Instant) -> Result<Self> {
+    pub(super) fn connect(
+        scenario: &Scenario,
+        shared: &Shared,
+        options: &Options,
+        start: Instant,
+    ) -> Result<Self> {
         let plan = shared.borrow().plan.clone();
         let slow = shared.borrow().slow.0;
         let mut fleet = Self {

@@ -71,7 +71,10 @@ impl Run {
         let window = self.window(&before);
         self.shared.borrow_mut().looping = false;
         // What was due before the end and is still on its way from the clock's thread.
-        while let Ok(batch) = acts.as_mut().map_or(Err(mpsc::error::TryRecvError::Empty), mpsc::Receiver::try_recv) {
+        while let Ok(batch) = acts
+            .as_mut()
+            .map_or(Err(mpsc::error::TryRecvError::Empty), mpsc::Receiver::try_recv)
+        {
             self.act(&batch);
         }
         Ok(window)
@@ -93,7 +96,9 @@ impl Run {
     }
 
     fn begin_loops(&self) {
-        let Some(in_flight) = self.scenario.load.in_flight else { return };
+        let Some(in_flight) = self.scenario.load.in_flight else {
+            return;
+        };
         let plan = self.shared.borrow().plan.clone();
         self.shared.borrow_mut().looping = true;
         for (chat, planned) in (0..).zip(&plan.chats) {
@@ -156,7 +161,10 @@ impl Run {
             seconds: (now.at - before.at).as_secs_f64(),
             answered: now.counts.answered - before.counts.answered,
             delivered: now.counts.delivered - before.counts.delivered,
-            cpu_seconds: now.cpu_seconds.zip(before.cpu_seconds).map(|(now, before)| now - before),
+            cpu_seconds: now
+                .cpu_seconds
+                .zip(before.cpu_seconds)
+                .map(|(now, before)| now - before),
             own_cpu_seconds: now.own_cpu_seconds - before.own_cpu_seconds,
         }
     }
@@ -165,7 +173,9 @@ impl Run {
 type Batches = Option<mpsc::Receiver<Vec<Arrival>>>;
 
 fn keep(schedule: Option<Schedule>, end: Instant) -> Result<Batches> {
-    Ok(schedule.map(|schedule| arrivals::keep(schedule, end)).transpose()?)
+    Ok(schedule
+        .map(|schedule| arrivals::keep(schedule, end))
+        .transpose()?)
 }
 
 /// The next batch; never, where there is none any more.

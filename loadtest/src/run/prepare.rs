@@ -48,7 +48,10 @@ impl Run {
             self.fleet.ask(device, first).await;
             return Ok(());
         }
-        let others: Vec<String> = planned.members[1..].iter().map(|user| plan.user_id(*user)).collect();
+        let others: Vec<String> = planned.members[1..]
+            .iter()
+            .map(|user| plan.user_id(*user))
+            .collect();
         let payload = serde_json::json!({
             "type": "group",
             "name": format!("load {chat}"),
@@ -64,7 +67,11 @@ impl Run {
     /// A request, and its answer's payload.
     pub(super) async fn asked(&self, device: u32, kind: &'static str, payload: String) -> Result<String> {
         let (answer, answered) = oneshot::channel();
-        let ask = Command::Ask { kind, payload, answer };
+        let ask = Command::Ask {
+            kind,
+            payload,
+            answer,
+        };
         self.fleet.ask(device, ask).await;
         let limit = tokio::time::timeout(Duration::from_secs(60), answered).await;
         let answer = limit.with_context(|| format!("{kind} was not answered in 60 s"))?;

@@ -28,8 +28,10 @@ impl Run {
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        self.progress
-            .note(&format!("history and lists read back in {:.1} s", start.elapsed().as_secs_f64()));
+        self.progress.note(&format!(
+            "history and lists read back in {:.1} s",
+            start.elapsed().as_secs_f64()
+        ));
         Ok(())
     }
 
@@ -37,7 +39,11 @@ impl Run {
         let (user, device, id) = {
             let world = self.shared.borrow();
             let user = world.plan.chats[chat as usize].members[0];
-            (user, world.plan.devices_of(user).start, world.ledger.chat_id(chat, user))
+            (
+                user,
+                world.plan.devices_of(user).start,
+                world.ledger.chat_id(chat, user),
+            )
         };
         let mut from = Some(1);
         while let Some(start) = from {
@@ -64,7 +70,9 @@ impl Run {
             let full = page.len() == PAGE;
             answers.push(answer);
             // Several chats may have the same time: the next page begins with them, and they come twice.
-            let next = last.filter(|_| full).map(|time| format!(r#","before":{}"#, time + 1));
+            let next = last
+                .filter(|_| full)
+                .map(|time| format!(r#","before":{}"#, time + 1));
             match next.filter(|next| *next != before) {
                 Some(next) => before = next,
                 None => break,

@@ -48,9 +48,17 @@ fn population(scenario: &Scenario) -> Result<()> {
 
 fn load(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
-    let chats = scenario.chats.dialogs + scenario.chats.groups.iter().map(|groups| groups.count).sum::<u32>();
+    let chats = scenario.chats.dialogs
+        + scenario
+            .chats
+            .groups
+            .iter()
+            .map(|groups| groups.count)
+            .sum::<u32>();
     match (load.rate, load.in_flight) {
-        (Some(_), Some(_)) => bail!("load.rate is an open loop and load.in_flight a closed one: only one of them"),
+        (Some(_), Some(_)) => {
+            bail!("load.rate is an open loop and load.in_flight a closed one: only one of them")
+        }
         (None, None) => bail!("load.rate or load.in_flight is missing"),
         (Some(rate), None) => {
             ensure!(rate >= 0.0 && rate.is_finite(), "load.rate is 0 or more");
@@ -60,8 +68,14 @@ fn load(scenario: &Scenario) -> Result<()> {
             );
         }
         (None, Some(in_flight)) => {
-            ensure!((1..=1_000).contains(&in_flight), "load.in_flight is from 1 to 1000");
-            ensure!(chats > 0, "load.in_flight needs chats: set chats.dialogs or chats.groups");
+            ensure!(
+                (1..=1_000).contains(&in_flight),
+                "load.in_flight is from 1 to 1000"
+            );
+            ensure!(
+                chats > 0,
+                "load.in_flight needs chats: set chats.dialogs or chats.groups"
+            );
         }
     }
     ensure!(!load.duration.is_zero(), "load.duration is above 0s");
@@ -74,7 +88,10 @@ fn mix(mix: &Mix) -> Result<()> {
         all.iter().all(|(_, weight)| *weight >= 0.0 && weight.is_finite()),
         "mix: every weight is 0 or more"
     );
-    ensure!(all.iter().any(|(_, weight)| *weight > 0.0), "mix: every weight is 0");
+    ensure!(
+        all.iter().any(|(_, weight)| *weight > 0.0),
+        "mix: every weight is 0"
+    );
     Ok(())
 }
 

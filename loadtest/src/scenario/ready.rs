@@ -10,6 +10,7 @@ macro_rules! ready {
 pub(crate) const READY: &[(&str, &str)] = ready![
     "smoke",
     "dialogs",
+    "message-cost",
     "groups",
     "fanout-200",
     "idle-10k",

@@ -41,7 +41,12 @@ impl Process {
     /// What the service has used; none where no process was named.
     pub(crate) fn target(&mut self) -> Option<Usage> {
         self.refresh();
-        (!self.pids.is_empty()).then(|| self.pids.iter().map(|pid| self.usage(*pid)).fold(Usage::default(), add))
+        (!self.pids.is_empty()).then(|| {
+            self.pids
+                .iter()
+                .map(|pid| self.usage(*pid))
+                .fold(Usage::default(), add)
+        })
     }
 
     /// What the tool has used; as of the last call of [`Process::target`].

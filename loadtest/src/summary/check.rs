@@ -19,6 +19,9 @@ pub(crate) struct Check {
 /// The tool is saturated when one action in a hundred is later than this. It would then measure itself.
 const LATE_MS: f64 = 25.0;
 
+/// It is one thread: at this much of a core it cannot keep its times either.
+const BUSY: f64 = 0.97;
+
 /// Holds it against its thresholds, and gives the verdict.
 pub(crate) fn judge(summary: &mut Summary) {
     summary.checks = checks(summary);
@@ -36,7 +39,15 @@ pub(crate) fn judge(summary: &mut Summary) {
 
 fn saturated(summary: &Summary) -> bool {
     let open = summary.scenario.load.rate.is_some();
-    open && summary.times.get(&Timed::Late).is_some_and(|late| late.p99_ms > LATE_MS)
+    let busy = summary.own_cores > BUSY * summary.shards.len() as f64;
+    open && (busy || late(summary))
+}
+
+fn late(summary: &Summary) -> bool {
+    summary
+        .times
+        .get(&Timed::Late)
+        .is_some_and(|late| late.p99_ms > LATE_MS)
 }
 
 fn checks(summary: &Summary) -> Vec<Check> {
@@ -71,7 +82,11 @@ fn checks(summary: &Summary) -> Vec<Check> {
             target.and_then(|target| target.cpu_us_per_message),
         ),
         ("floor_ratio", wanted.floor_ratio, summary.floor_ratio()),
-        ("cpu_cores", wanted.cpu_cores, target.map(|target| target.cpu_cores)),
+        (
+            "cpu_cores",
+            wanted.cpu_cores,
+            target.map(|target| target.cpu_cores),
+        ),
         (
             "kb_per_connection",
             wanted.kb_per_connection,
@@ -103,7 +118,9 @@ fn checks(summary: &Summary) -> Vec<Check> {
 
 /// What the service used is only known with `--pid`; a scenario that limits it is run without, too.
 fn check(name: &str, limit: f64, actual: Option<f64>, least: bool) -> Option<Check> {
-    let of_the_process = ["cpu_", "kb_", "memory_", "floor_"].iter().any(|start| name.starts_with(start));
+    let of_the_process = ["cpu_", "kb_", "memory_", "floor_"]
+        .iter()
+        .any(|start| name.starts_with(start));
     if of_the_process && actual.is_none() {
         return None;
     }

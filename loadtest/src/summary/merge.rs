@@ -6,14 +6,16 @@ use anyhow::{Result, ensure};
 
 use super::{LedgerSummary, Summary, TargetSummary, TimesSummary, judge};
 use crate::scenario::Scenario;
-use crate::stats::{Counts, Point, Times, Timed};
+use crate::stats::{Counts, Point, Timed, Times};
 
 /// # Errors
 ///
 /// Where they are not of the same scenario, or one comes twice.
 pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
     let mut shards = shards.into_iter();
-    let Some(mut whole) = shards.next() else { anyhow::bail!("merge needs a summary") };
+    let Some(mut whole) = shards.next() else {
+        anyhow::bail!("merge needs a summary")
+    };
     let mut times = of(&whole)?;
     for shard in shards {
         ensure!(
@@ -33,7 +35,10 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
         }
         add(&mut whole, shard);
     }
-    whole.times = times.iter().map(|(what, times)| (*what, TimesSummary::of(times))).collect();
+    whole.times = times
+        .iter()
+        .map(|(what, times)| (*what, TimesSummary::of(times)))
+        .collect();
     judge(&mut whole);
     Ok(whole)
 }
@@ -55,7 +60,10 @@ fn add(whole: &mut Summary, shard: Summary) {
         whole.refusals.entry(code).or_insert((0, message)).0 += count;
     }
     add_ledger(&mut whole.ledger, shard.ledger);
-    whole.target = whole.target.or(shard.target).map(|target| per_message(target, whole.messages_per_second));
+    whole.target = whole
+        .target
+        .or(shard.target)
+        .map(|target| per_message(target, whole.messages_per_second));
     whole.floor = whole.floor.take().or(shard.floor);
     add_series(&mut whole.series, &shard.series);
 }
@@ -120,6 +128,9 @@ fn add_series(whole: &mut Vec<Point>, shard: &[Point]) {
         all.response_p99_ms = all.response_p99_ms.max(point.response_p99_ms);
         all.event_p50_ms = all.event_p50_ms.max(point.event_p50_ms);
         all.event_p99_ms = all.event_p99_ms.max(point.event_p99_ms);
-        all.cpu_us_per_message = all.cpu_cores.filter(|_| all.messages > 0.0).map(|cores| cores * 1e6 / all.messages);
+        all.cpu_us_per_message = all
+            .cpu_cores
+            .filter(|_| all.messages > 0.0)
+            .map(|cores| cores * 1e6 / all.messages);
     }
 }

@@ -38,7 +38,9 @@ impl TimesSummary {
     }
 
     pub(crate) fn times(&self) -> Result<Times> {
-        let bytes = BASE64.decode(self.hdr.as_bytes()).context("a histogram is no base64")?;
+        let bytes = BASE64
+            .decode(self.hdr.as_bytes())
+            .context("a histogram is no base64")?;
         let read: Times = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|error| anyhow::anyhow!("a histogram cannot be read: {error:?}"))?;

@@ -42,7 +42,9 @@ impl Form for conversation::Head {
             name: message.name,
             photo_url: message.photo_url,
             history_all: message.history_all,
-            recent: from_list("entry ids", limits::RECENT, message.recent)?.into(),
+            recent: from_list("entry ids", limits::RECENT, message.recent)?
+                .into_iter()
+                .collect(),
         })
     }
 }

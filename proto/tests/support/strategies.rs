@@ -660,7 +660,7 @@ pub(crate) fn conversation_head() -> impl Strategy<Value = conversation::Head> {
                 name,
                 photo_url,
                 history_all,
-                recent: recent.into(),
+                recent: recent.into_iter().collect(),
             },
         )
 }

@@ -19,7 +19,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
     /// Sends a batch out; `last` is its last entry.
     pub(super) async fn send(&mut self, mut batch: Batch, last: &Logged) -> Result<(), Fault> {
         let mut rows = batch.rows.take();
-        rows.push(self.reach(last.seq, &last.entry.id));
+        if !self.config.rows_follow_log {
+            rows.push(self.reach(last.seq, &last.entry.id));
+        }
         self.seams.write(rows).await?;
         for (seq, gateway, message) in batch.replies {
             self.seams

@@ -1,0 +1,220 @@
+//! Whole runs against the real service.
+
+use std::process::Command;
+
+use crate::service::{Service, command, run, tool};
+
+#[test]
+fn the_smoke_scenario_passes_and_leaves_its_files() {
+    let service = Service::start();
+    let pid = service.pid().to_string();
+    let ran = run(
+        "smoke",
+        &service.url(),
+        &["--pid", &pid, "--set", "load.duration=6s"],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let summary = ran.summary();
+    assert_eq!(summary["version"], 1);
+    assert_eq!(summary["verdict"], "passed");
+    for what in ["response", "event", "connect", "resume", "change", "history"] {
+        assert!(
+            summary["times"][what]["count"].as_u64() > Some(0),
+            "no times of {what}"
+        );
+    }
+    assert!(summary["target"]["cpu_cores"].as_f64() > Some(0.0));
+    assert!(
+        summary["series"]
+            .as_array()
+            .is_some_and(|series| series.len() >= 6)
+    );
+    let report = std::fs::read_to_string(ran.out.path().join("report.html")).expect("a report");
+    assert!(report.contains("smoke: passed") && report.contains("<svg"));
+    for outside in ["http:", "https:", "src=", "href=", "@import"] {
+        assert!(!report.contains(outside), "the report needs {outside}");
+    }
+}
+
+#[test]
+fn a_service_killed_and_started_again_loses_nothing() {
+    let service = Service::start();
+    let again = command(&service.address, service.dir.path());
+    let again = std::iter::once(again.get_program()).chain(again.get_args());
+    let again: Vec<_> = again
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let pid_file = service.dir.path().join("second.pid");
+    let hook = format!(
+        "kill -9 {} && {{ {} > /dev/null 2>&1 & echo $! > '{}'; }}",
+        service.pid(),
+        again.join(" "),
+        pid_file.display()
+    );
+    let ran = run(
+        "smoke",
+        &service.url(),
+        &[
+            "--chaos-hook",
+            &hook,
+            "--set",
+            "load.duration=6s",
+            "--set",
+            "storms=[]",
+            "--set",
+            "churn.rate=0.001",
+        ],
+    );
+    let second = std::fs::read_to_string(&pid_file).expect("the hook ran");
+    let ended = Command::new("kill").arg(second.trim()).status().expect("kill");
+    assert!(ended.success());
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let summary = ran.summary();
+    assert!(
+        summary["counts"]["lost"].as_u64() >= Some(40),
+        "every connection was lost: {}",
+        ran.said
+    );
+    assert_eq!(summary["ledger"]["violations"], 0);
+}
+
+#[test]
+fn a_threshold_that_is_missed_has_a_code_of_its_own() {
+    let service = Service::start();
+    let ran = run(
+        "smoke",
+        &service.url(),
+        &[
+            "--set",
+            "load.duration=1s",
+            "--set",
+            "storms=[]",
+            "--set",
+            "thresholds.response_p99_ms=0.0001",
+        ],
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert!(ran.said.contains("MISSED: response_p99_ms"), "{}", ran.said);
+}
+
+#[test]
+fn a_saturated_generator_says_so() {
+    let service = Service::start();
+    let ran = run(
+        "dialogs",
+        &service.url(),
+        &[
+            "--set",
+            "load.rate=3000000.0",
+            "--set",
+            "load.warm_up=0s",
+            "--set",
+            "load.duration=1s",
+            "--set",
+            "mix={ typing = 1.0, send = 0.001 }",
+            "--set",
+            "users.count=50",
+            "--set",
+            "chats.dialogs=50",
+        ],
+    );
+    assert_eq!(ran.code, Some(3), "{}", ran.said);
+    assert_eq!(ran.summary()["verdict"], "generator_saturated");
+}
+
+#[test]
+fn shards_are_merged_into_one_run() {
+    let service = Service::start();
+    let quick = [
+        "--set",
+        "load.duration=2s",
+        "--set",
+        "storms=[]",
+        "--set",
+        "load.warm_up=0s",
+    ];
+    let parts: Vec<_> = ["1/2", "2/2"]
+        .map(|shard| {
+            run(
+                "smoke",
+                &service.url(),
+                &[&["--shard", shard][..], &quick].concat(),
+            )
+        })
+        .into();
+    let out = tempfile::tempdir().expect("a directory");
+    let paths: Vec<&std::path::Path> = parts.iter().map(|ran| ran.out.path()).collect();
+    let merged = tool(["merge".as_ref(), paths[0], paths[1], "--out".as_ref(), out.path()]);
+    assert!(
+        merged.status.success(),
+        "{}",
+        String::from_utf8_lossy(&merged.stdout)
+    );
+    let text = std::fs::read_to_string(out.path().join("summary.json")).expect("a summary");
+    let whole: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let sum =
+        |what: &dyn Fn(&serde_json::Value) -> u64| parts.iter().map(|ran| what(&ran.summary())).sum::<u64>();
+    let sent = |summary: &serde_json::Value| summary["counts"]["sent"].as_u64().expect("a number");
+    let timed =
+        |summary: &serde_json::Value| summary["times"]["response"]["count"].as_u64().expect("a number");
+    assert_eq!(sent(&whole), sum(&sent));
+    assert_eq!(timed(&whole), sum(&timed));
+    assert_eq!(whole["scenario"]["users"]["count"], 20);
+    assert_eq!(whole["shards"], serde_json::json!(["1/2", "2/2"]));
+
+    let twice = tool(["merge".as_ref(), paths[0], paths[0], "--out".as_ref(), out.path()]);
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("shard 1/2 is there twice"));
+
+    let compared = tool(["compare".as_ref(), paths[0], paths[1]]);
+    let table = String::from_utf8_lossy(&compared.stdout).into_owned();
+    assert!(
+        compared.status.success() && table.contains("send to event, p99 ms"),
+        "{table}"
+    );
+}
+
+#[test]
+fn capacity_finds_a_rate_that_holds() {
+    let service = Service::start();
+    let target = service.url();
+    let found = tool([
+        "capacity",
+        "smoke",
+        "--target",
+        &target,
+        "--quiet",
+        "--from",
+        "50",
+        "--closeness",
+        "60",
+        "--set",
+        "load.duration=1s",
+        "--set",
+        "load.warm_up=0s",
+        "--set",
+        "storms=[]",
+        // No service answers so much in a debug build.
+        "--set",
+        "thresholds.response_p50_ms=30.0",
+        "--set",
+        "load.settle=10s",
+    ]);
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert_eq!(
+        found.status.code(),
+        Some(0),
+        "{said}{}",
+        String::from_utf8_lossy(&found.stderr)
+    );
+    assert!(said.contains("50/s: passed"), "{said}");
+}
+
+#[test]
+fn the_floor_of_the_machine_is_measured() {
+    let output = tool(["calibrate", "--json"]);
+    let floor: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for in_flight in ["one", "sixteen"] {
+        assert!(floor[in_flight]["messages_per_second"].as_f64() > Some(0.0));
+        assert!(floor[in_flight]["cpu_us_per_message"].as_f64() > Some(0.0));
+    }
+}
