@@ -1,7 +1,7 @@
 //! The embedded form: an LSM tree behind an overlay of what is not saved yet.
 //!
 //! **A write** puts its rows into the overlay, where every reader sees them at once, and into a queue. **The saver**, a
-//! thread, takes them from the queue in order, a few times a second, and saves them in large atomic batches, repeated writes of a
+//! thread, takes them from the queue in order, every second or sooner, and saves them in large atomic batches, repeated writes of a
 //! key as one. It never syncs on its own, and it takes only rows whose log entries are durable ([`Horizon`]):
 //! so what stands on disk is at any time exactly what had been written at some earlier moment, and never ahead of the
 //! log. After a crash the log brings the rest again. [`Embedded::sync`] makes all that was saved durable; the log may then
@@ -76,7 +76,7 @@ impl EmbeddedOptions {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            save_every: Duration::from_millis(250),
+            save_every: Duration::from_secs(1),
             save_bytes: 8 << 20,
             pending_bytes: 64 << 20,
             cache_bytes: 64 << 20,

@@ -58,6 +58,7 @@ use crate::metrics::Meters;
 use crate::seams::{Fault, Seams};
 use ahead::Ahead;
 use cache::{Cache, Cached, Stored};
+use flush::Round;
 pub(crate) use said::Begins;
 use signals::Soft;
 
@@ -109,6 +110,8 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     applied_id: EntryId,
     /// Up to where the checkpoint row stands.
     checkpointed: u64,
+    /// What is being written.
+    round: Option<Round>,
     /// The version of the logic in force.
     logic: u32,
     chats: Cache<conversation::State>,

@@ -192,13 +192,18 @@ async fn a_shutdown_that_cannot_finish_ends_by_its_deadline() {
         ..Default::default()
     };
     let store = confab_store::faulty::Faulty::new(world.store.clone(), 1, faults);
-    let worker = Worker::start(Config::new("w1"), world.bus.clone(), store).await;
+    let worker = Worker::start(Config::new("w1"), world.bus.clone(), store.clone()).await;
     in_time("the worker", worker.ready()).await.unwrap();
     world
         .gateway
         .command("alice", &dialog("alice", "bob"), crate::support::new("x"), None)
         .await;
-    tokio::task::yield_now().await;
+    let writing = async {
+        while store.counts().write_lost == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("a write", writing).await;
     let in_order = in_time("the end", worker.shutdown(Duration::from_millis(50))).await;
     assert!(!in_order);
 }
