@@ -30,8 +30,7 @@ impl Tokens {
         };
         let secret =
             std::fs::read(path).with_context(|| format!("--hs256-secret-file {}", path.display()))?;
-        let trimmed = secret.trim_ascii_end();
-        Ok(Self::Secret(EncodingKey::from_secret(trimmed)))
+        Ok(Self::Secret(EncodingKey::from_secret(&secret)))
     }
 
     /// The token of a user; none where none is needed.

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) ready: u32,
     /// Slow readers: how many of the first devices, and their pause.
     pub(crate) slow: (u32, Duration),
+    /// While the load lasts they are slow.
+    pub(crate) pausing: bool,
 }
 
 pub(crate) type Shared = Rc<RefCell<World>>;
@@ -55,6 +57,7 @@ impl World {
             open_requests: 0,
             ready: 0,
             slow,
+            pausing: true,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Device {
             if let Err(ended) = turned {
                 return ended;
             }
-            if let (Some(pause), None) = (self.pause, paused) {
+            if let (Some(pause), None, true) = (self.pause, paused, self.shared.borrow().pausing) {
                 paused = Some(Instant::now() + pause);
             }
         }

@@ -69,7 +69,10 @@ impl Run {
             }
         }
         let window = self.window(&before);
-        self.shared.borrow_mut().looping = false;
+        {
+            let mut world = self.shared.borrow_mut();
+            (world.looping, world.pausing) = (false, false);
+        }
         // What was due before the end and is still on its way from the clock's thread.
         while let Ok(batch) = acts
             .as_mut()
