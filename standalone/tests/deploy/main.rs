@@ -18,6 +18,12 @@ mod pod;
 mod rollout;
 mod settings;
 
+/// One installation at a time: what one is measured by must not be another's work.
+async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
 /// Whether tests on real engines are left out, as `cargo xtask test --embedded-only` has said aloud.
 fn left_out() -> bool {
     support::engines::told("CONFAB_TEST_EMBEDDED_ONLY").is_some()

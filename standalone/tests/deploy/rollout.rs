@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::installation::Installation;
-use crate::left_out;
 use crate::pod::Pod;
 use crate::support::trial::{self, Trouble};
+use crate::{alone, left_out};
 
 /// What users may notice.
 const NOTICEABLE: Duration = Duration::from_secs(3);
@@ -55,6 +55,7 @@ async fn every_pod_is_replaced_and_nobody_waits_long() {
     if left_out() {
         return;
     }
+    let _alone = alone().await;
     let installation = Installation::new();
     let mut workers = pods(&installation, "worker").await;
     let mut gateways = pods(&installation, "gateway").await;

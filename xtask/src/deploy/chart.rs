@@ -16,6 +16,12 @@ const REFUSED: &str = "# refused: ";
 
 /// Lints and renders; the files with what was rendered.
 pub(super) fn check(place: &Place, tools: &Tools) -> Result<Vec<PathBuf>> {
+    let chart = fs::read_to_string(place.chart().join("Chart.yaml"))?;
+    let version = concat!("\nappVersion: ", env!("CARGO_PKG_VERSION"), "\n");
+    ensure!(
+        chart.contains(version),
+        "Chart.yaml names another version than Cargo.toml"
+    );
     let accepted = files(&place.checks().join("accepted"), "yaml")?;
     let examples = place.chart().join("examples").join("values-production.yaml");
     let mut rendered = Vec::new();
@@ -35,6 +41,7 @@ pub(super) fn check(place: &Place, tools: &Tools) -> Result<Vec<PathBuf>> {
     for values in &refused {
         is_refused(place, tools, values)?;
     }
+    notes(place, tools)?;
     println!(
         "xtask: the chart renders with {} files of values and refuses {}",
         accepted.len() + 1,
@@ -66,6 +73,52 @@ fn is_refused(place: &Place, tools: &Tools, values: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// What is said after an installation. Helm shows it only to whoever has a cluster: here it is rendered as a value, in a copy of the chart.
+fn notes(place: &Place, tools: &Tools) -> Result<()> {
+    let copy = place.made.join("notes");
+    copy_folder(&place.chart(), &copy)?;
+    let templates = copy.join("templates");
+    fs::rename(templates.join("NOTES.txt"), copy.join("NOTES.txt"))?;
+    let value = r#"notes: {{ tpl (.Files.Get "NOTES.txt") . | toJson }}"#;
+    fs::write(templates.join("notes.yaml"), value)?;
+    for (values, said) in [
+        ("least", "What is missing:\\n  - a way in from outside"),
+        ("everything", "What is missing:\\n  nothing"),
+    ] {
+        let mut command = Command::new(&tools.helm);
+        command.args(["template", "confab"]).arg(&copy);
+        command.args([
+            "--show-only",
+            "templates/notes.yaml",
+            "--kube-version",
+            KUBERNETES[0],
+        ]);
+        let values = place.checks().join("accepted").join(format!("{values}.yaml"));
+        command.arg("--values").arg(&values);
+        let notes = tools.run(command).context("NOTES.txt")?;
+        ensure!(
+            notes.contains(said),
+            "NOTES.txt does not say {said:?} of {}:\n{notes}",
+            values.display()
+        );
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
+    for entry in fs::read_dir(from)? {
+        let (from, to) = (entry?.path(), to.to_owned());
+        let to = to.join(from.file_name().unwrap_or_default());
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn template(place: &Place, tools: &Tools, values: &[&Path], version: &str) -> Result<String> {
