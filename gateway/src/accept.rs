@@ -120,7 +120,10 @@ async fn secure<B>(core: &Core<B>, socket: TcpStream) -> io::Result<Stream> {
         None => Ok(Either::Left(socket)),
         Some(config) => {
             let acceptor = TlsAcceptor::from(Arc::clone(config));
-            Ok(Either::Right(Box::new(acceptor.accept(socket).await?)))
+            let accepted = acceptor.accept(socket).await;
+            Ok(Either::Right(Box::new(
+                accepted.inspect_err(|_| metrics::tls_failed())?,
+            )))
         }
     }
 }

@@ -22,8 +22,9 @@ use crate::config::{CLOSE_TIMEOUT, Config};
 use crate::registry::{End, Registry};
 use crate::{accept, beat, metrics};
 
-/// The clients of a draining gateway are told to wait up to so long, so that the others do not get them all at once.
-const BACK_WITHIN_MS: u64 = 5_000;
+/// The clients of a draining gateway are told to wait up to so long, so that those which were closed together do not come
+/// together. The drain time spreads them already: this is short, since for so long a client is away.
+const BACK_WITHIN_MS: u64 = 1_000;
 
 /// What all sessions of a gateway share.
 pub(crate) struct Core<B> {

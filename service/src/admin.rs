@@ -5,17 +5,18 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `/healthz` | 200 as long as the process lives |
-//! | `/readyz` | 200 while the service takes clients, else 503 |
+//! | `/startupz` | 200 once the service has begun, for the rest of its life; before that 503 |
+//! | `/healthz` | 200 while the service's own runtime turns; 503 when it is stuck, and only a restart helps |
+//! | `/readyz` | 200 while the service does its work, else 503 |
 //! | `/metrics` | everything that is counted, in the text format of Prometheus |
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -36,31 +37,74 @@ const CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the service's runtime says that it turns.
+const BEAT: Duration = Duration::from_secs(1);
+/// A runtime that has not said so for this long is stuck: nothing in it may block a thread for as long.
+const STUCK: Duration = Duration::from_secs(15);
 /// How often the histograms are folded up.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long to wait after a failed accept: a process without free descriptors would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether the service takes clients. Shared: whoever starts and stops the service sets it, the endpoint reads it.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+/// How the service is. Shared: whoever starts and stops the service says it, the endpoint reads it.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<State>);
 
-impl Readiness {
-    /// Not ready yet.
+#[derive(Debug)]
+struct State {
+    made: Instant,
+    started: AtomicBool,
+    ready: AtomicBool,
+    /// When the runtime last turned, in milliseconds after `made`.
+    beat: AtomicU64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(Arc::new(State {
+            made: Instant::now(),
+            started: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            beat: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl Health {
+    /// Alive, and no more yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From now on the service takes clients, or no longer does.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// The service has begun: it has reached what it needs.
+    pub fn started(&self) {
+        self.0.started.store(true, Ordering::Release);
     }
 
-    /// Whether it takes clients.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// From now on the service does its work, or no longer does.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    /// Says every second that the runtime it is spawned on turns, for as long as that is so.
+    pub async fn beat(self) {
+        let mut every = tokio::time::interval(BEAT);
+        loop {
+            every.tick().await;
+            self.0.beat.store(self.0.age(), Ordering::Release);
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        let since = self.0.age().saturating_sub(self.0.beat.load(Ordering::Acquire));
+        Duration::from_millis(since) < STUCK
+    }
+}
+
+impl State {
+    fn age(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -77,7 +121,7 @@ impl Admin {
     ///
     /// # Errors
     /// When the listener is unusable or the system gives no thread.
-    pub fn start(listener: TcpListener, readiness: Readiness, metrics: Metrics) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, health: Health, metrics: Metrics) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -89,7 +133,7 @@ impl Admin {
         };
         let tasks = Tasks::new();
         let stop = tasks.stopping().clone();
-        let serve = serve(listener, Endpoints { readiness, metrics }, tasks);
+        let serve = serve(listener, Endpoints { health, metrics }, tasks);
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
@@ -119,7 +163,7 @@ impl Admin {
 
 #[derive(Clone)]
 struct Endpoints {
-    readiness: Readiness,
+    health: Health,
     metrics: Metrics,
 }
 
@@ -186,16 +230,29 @@ impl Endpoints {
             return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned());
         }
         match request.uri().path() {
-            "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" if self.readiness.is_ready() => text(StatusCode::OK, "ready\n".to_owned()),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+            "/startupz" => either(
+                self.health.0.started.load(Ordering::Acquire),
+                "started",
+                "starting",
+            ),
+            "/healthz" => either(self.health.is_alive(), "ok", "stuck"),
+            "/readyz" => either(self.health.0.ready.load(Ordering::Acquire), "ready", "not ready"),
             "/metrics" => text(StatusCode::OK, self.metrics.render()),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "try /healthz, /readyz or /metrics\n".to_owned(),
+                "try /startupz, /healthz, /readyz or /metrics\n".to_owned(),
             ),
         }
     }
+}
+
+fn either(is: bool, yes: &str, no: &str) -> Response<Full<Bytes>> {
+    let (status, said) = if is {
+        (StatusCode::OK, yes)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, no)
+    };
+    text(status, format!("{said}\n"))
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
@@ -204,4 +261,31 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let plain = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, STUCK, State};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    /// One that was made a while ago.
+    fn aged(by: Duration) -> Health {
+        let Health(state) = Health::new();
+        let state = Arc::into_inner(state).unwrap();
+        Health(Arc::new(State {
+            made: Instant::now().checked_sub(by).unwrap(),
+            ..state
+        }))
+    }
+
+    #[test]
+    fn a_runtime_that_no_longer_turns_is_stuck() {
+        assert!(aged(STUCK / 2).is_alive());
+        let stuck = aged(STUCK);
+        assert!(!stuck.is_alive());
+        stuck.0.beat.store(stuck.0.age(), Ordering::Release);
+        assert!(stuck.is_alive(), "it has turned again");
+    }
 }

@@ -14,6 +14,6 @@ pub mod stop;
 pub mod tasks;
 pub mod telemetry;
 
-pub use admin::{Admin, Readiness};
+pub use admin::{Admin, Health};
 pub use stop::{Signals, Stop};
 pub use tasks::Tasks;

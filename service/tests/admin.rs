@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use confab_service::metrics::Metrics;
-use confab_service::{Admin, Readiness};
+use confab_service::{Admin, Health};
 
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -22,16 +22,19 @@ fn get(address: SocketAddr, path: &str) -> String {
 
 #[test]
 fn serves_health_readiness_and_metrics_until_stopped() {
-    let readiness = Readiness::new();
+    let health = Health::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = Admin::start(listener, readiness.clone(), Metrics::install().unwrap()).unwrap();
+    let admin = Admin::start(listener, health.clone(), Metrics::install().unwrap()).unwrap();
     let address = admin.local_addr();
 
     assert!(get(address, "/healthz").starts_with("HTTP/1.1 200 "));
+    assert!(get(address, "/startupz").starts_with("HTTP/1.1 503 "));
+    health.started();
+    assert!(get(address, "/startupz").starts_with("HTTP/1.1 200 "));
     assert!(get(address, "/readyz").starts_with("HTTP/1.1 503 "));
-    readiness.set(true);
+    health.set_ready(true);
     assert!(get(address, "/readyz").starts_with("HTTP/1.1 200 "));
-    readiness.set(false);
+    health.set_ready(false);
     assert!(get(address, "/readyz").starts_with("HTTP/1.1 503 "));
     assert!(get(address, "/elsewhere").starts_with("HTTP/1.1 404 "));
 

@@ -11,14 +11,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use confab_service::metrics::Metrics;
-use confab_service::{Admin, Readiness, Signals, Stop, telemetry};
+use confab_service::{Admin, Health, Signals, Stop, Tasks, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::cluster::Cluster;
 use crate::data_dir::{DataDir, Lock};
 use crate::embedded::Embedded;
 use crate::exit::{Code, Failure, OrFail};
-use crate::health;
+use crate::health as endpoint;
 use crate::settings::{AdminListen, LogFormat, Settings};
 
 mod greeting;
@@ -150,8 +150,17 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
             Some(listen(settings.listen).or_fail(Code::Address, what)?)
         }
     };
-    let readiness = Readiness::new();
-    let admin = start_admin(settings, directory, readiness.clone(), metrics)?;
+    count_this_program(role);
+    let health = Health::new();
+    let pulse = Tasks::new();
+    let beating = pulse
+        .stopping()
+        .clone()
+        .run_until_cancelled_owned(health.clone().beat());
+    pulse.spawn("pulse", async move {
+        let _stopped = beating.await;
+    });
+    let admin = start_admin(settings, directory, health.clone(), metrics)?;
     let admin_at = admin.as_ref().map(Admin::local_addr);
     if role == Role::Worker {
         // One whose partitions have stopped does not get ready: whoever looks after it must find this.
@@ -161,9 +170,10 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
         started = Service::start(role, settings, directory, listener) => started?,
         stop = signals.next() => return Ok(ExitCode::from(stop.forced_exit_code())),
     };
+    health.started();
     let greet = || greeting::announce(role, settings, service.local_addr(), admin_at);
-    let stop = attend(&service, &readiness, &mut signals, greet).await?;
-    readiness.set(false);
+    let stop = attend(&service, &health, &mut signals, greet).await?;
+    health.set_ready(false);
     tracing::info!(drain = stop == Stop::Drain, "stopping");
     tokio::select! {
         stopped = Box::pin(service.stop(stop)) => stopped?,
@@ -175,14 +185,22 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
     if let Some(admin) = admin {
         admin.stop();
     }
+    pulse.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which program this is, among those that are scraped together.
+fn count_this_program(role: Role) {
+    const BUILD: &str = "confab_build_info";
+    metrics::describe_gauge!(BUILD, "1; which version runs, and as what");
+    metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION"), "role" => role.name()).set(1.0);
 }
 
 /// Waits for the signal to stop, and says meanwhile whether the service is ready; the first time with a greeting.
 async fn attend(
     service: &Service,
-    readiness: &Readiness,
+    health: &Health,
     signals: &mut Signals,
     greet: impl FnOnce(),
 ) -> Result<Stop, Failure> {
@@ -196,7 +214,7 @@ async fn attend(
             _ = look.tick() => {}
         }
         let ready = service.is_ready();
-        readiness.set(ready);
+        health.set_ready(ready);
         if ready && let Some(greet) = greet.take() {
             greet();
         }
@@ -228,26 +246,26 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 fn start_admin(
     settings: &Settings,
     directory: Option<&DataDir>,
-    readiness: Readiness,
+    health: Health,
     metrics: Metrics,
 ) -> Result<Option<Admin>, Failure> {
     let bind = |address: SocketAddr| std::net::TcpListener::bind(address);
     let bound = match settings.admin_listen {
         AdminListen::Off => return Ok(None),
         AdminListen::At(address) => bind(address),
-        AdminListen::Auto => match bind(health::USUAL) {
+        AdminListen::Auto => match bind(endpoint::USUAL) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                bind(SocketAddr::new(health::USUAL.ip(), 0))
+                bind(SocketAddr::new(endpoint::USUAL.ip(), 0))
             }
             bound => bound,
         },
     };
     let what = || format!("cannot serve health on {}", settings.admin_listen);
-    let admin = Admin::start(bound.or_fail(Code::Address, what())?, readiness, metrics);
+    let admin = Admin::start(bound.or_fail(Code::Address, what())?, health, metrics);
     let admin = admin.or_fail(Code::Address, what())?;
     if let Some(directory) = directory {
-        let note = directory.join(health::ADDRESS_FILE);
-        fs::write(&note, format!("{}\n", health::reachable(admin.local_addr())))
+        let note = directory.join(endpoint::ADDRESS_FILE);
+        fs::write(&note, format!("{}\n", endpoint::reachable(admin.local_addr())))
             .or_fail(Code::DataDir, note.display())?;
     }
     Ok(Some(admin))

@@ -56,7 +56,7 @@ settings! {
         trusted_proxies: Vec<String> = Vec::new(), like "[\"10.0.0.0/8\"]";
     }
     "Health and metrics" {
-        /// Where /healthz, /readyz and /metrics are served: an address, or "off". "auto" is 127.0.0.1:8081, or
+        /// Where /startupz, /healthz, /readyz and /metrics are served: an address, or "off". "auto" is 127.0.0.1:8081, or
         /// a free port where that is taken; the service prints which.
         admin_listen: AdminListen = AdminListen::Auto;
     }

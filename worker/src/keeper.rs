@@ -97,7 +97,10 @@ impl<B: Bus, S: Store> Keeper<B, S> {
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = leave.cancelled(), if self.leaving.is_none() => self.leave().await,
-                _ = beat.tick() => self.say().await,
+                _ = beat.tick() => {
+                    self.report();
+                    self.say().await;
+                }
                 heard = next(&mut announcements) => self.hear(heard),
                 () = changes.next() => self.say_soon(),
                 () = tokio::time::sleep_until(wakes_at) => {}
@@ -156,6 +159,14 @@ impl<B: Bus, S: Store> Keeper<B, S> {
         // A bus that takes nothing must not keep this task from what it has to do meanwhile.
         let saying = self.shared.seams.bus.announce(announcement);
         let _unheard = tokio::time::timeout(config.alive_every, saying).await;
+    }
+
+    /// Tells how long what the loops have at hand waits.
+    fn report(&self) {
+        let now = self.shared.seams.bus.now();
+        for partition in self.loops.keys() {
+            self.shared.oldest.report(*partition, now);
+        }
     }
 
     async fn leave(&mut self) {

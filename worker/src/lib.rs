@@ -16,6 +16,7 @@ mod examine;
 mod health;
 mod keeper;
 mod metrics;
+mod oldest;
 mod partition;
 mod peers;
 mod placement;

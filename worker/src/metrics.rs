@@ -11,6 +11,7 @@ const RETRIES: &str = "confab_worker_retries_total";
 const BATCH: &str = "confab_worker_batch_size";
 const BATCH_SECONDS: &str = "confab_worker_batch_seconds";
 const AGE: &str = "confab_worker_entry_age_seconds";
+const OLDEST: &str = "confab_worker_oldest_entry_seconds";
 const FLUSH_SECONDS: &str = "confab_worker_flush_seconds";
 const FLUSHED: &str = "confab_worker_flushed_states_total";
 const QUERY_SECONDS: &str = "confab_worker_query_seconds";
@@ -50,6 +51,11 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "How old the oldest entry of a batch is when the batch is taken"
     );
+    describe_gauge!(
+        OLDEST,
+        Unit::Seconds,
+        "How long the oldest entry that a partition's loop has at hand waits to be applied; 0 where none waits"
+    );
     describe_histogram!(
         FLUSH_SECONDS,
         Unit::Seconds,
@@ -72,6 +78,17 @@ pub(crate) fn describe() {
         "Partitions that came to this worker after its start, from one that died, left or shares anew"
     );
     describe_gauge!(ALIVE, "Workers alive, as far as this one hears; itself is one");
+    begin_at_zero();
+}
+
+/// What was never counted is not there, and an increase from nothing is none to whoever watches.
+fn begin_at_zero() {
+    for what in ["write", "write_state", "get", "scan", "append"] {
+        counter!(RETRIES, "what" => what).increment(0);
+    }
+    counter!(TAKEOVERS).increment(0);
+    partitions_stopped(0);
+    partitions_owned(0);
 }
 
 /// What a loop counts, looked up once.
@@ -108,6 +125,12 @@ impl Meters {
 
 pub(crate) fn retried(what: &'static str) {
     counter!(RETRIES, "what" => what).increment(1);
+}
+
+/// The age of a partition's oldest entry at hand, in milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "no age comes near 2^52 ms")]
+pub(crate) fn oldest_entry(partition: u16, millis: u64) {
+    gauge!(OLDEST, "partition" => partition.to_string()).set(millis as f64 / 1000.0);
 }
 
 pub(crate) fn partitions_stopped(count: usize) {

@@ -55,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::health::Health;
 use crate::metrics::Meters;
+use crate::oldest::Oldest;
 use crate::seams::{Fault, Seams};
 use ahead::Ahead;
 use cache::{Cache, Cached, Stored};
@@ -79,6 +80,8 @@ pub(crate) struct Shared<B, S> {
     pub(crate) health: Health,
     /// Where a partition without an owner has got one.
     pub(crate) begins: Begins,
+    /// How long what is at hand waits.
+    pub(crate) oldest: Oldest,
     /// How often any loop of this worker has begun: no two begin the ids of their entries alike.
     begun: Arc<AtomicU64>,
 }
@@ -87,6 +90,7 @@ impl<B: Bus, S: Store> Shared<B, S> {
     pub(crate) fn new(seams: Seams<B, S>, config: Config, health: Health) -> Self {
         Self {
             begins: Begins::new(seams.bus.partitions()),
+            oldest: Oldest::new(seams.bus.partitions()),
             seams,
             config: Arc::new(config),
             health,
@@ -100,6 +104,7 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     seams: Seams<B, S>,
     config: Arc<Config>,
     meters: Meters,
+    oldest: Oldest,
     partition: Partition,
     partitions: u16,
     /// The log's epoch.
@@ -156,6 +161,8 @@ pub(crate) async fn own<B: Bus, S: Store>(
             () = tokio::time::sleep(AGAIN) => {}
         }
     }
+    shared.oldest.none_left(partition);
+    shared.oldest.report(partition, shared.seams.bus.now());
     shared.health.ended(partition);
 }
 

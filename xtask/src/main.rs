@@ -6,6 +6,7 @@
     reason = "it talks to whoever runs it"
 )]
 
+mod deploy;
 mod house;
 mod services;
 
@@ -20,7 +21,7 @@ cargo xtask <command>
 
   test [--embedded-only] [-- <arguments of cargo test>]
              run every test of the workspace, those of the cluster on a real nats-server and a real CQL database, which
-             are started where they do not run; --embedded-only leaves those tests out
+             are started where they do not run, and everything that `deploy check` checks; --embedded-only leaves both out
   lint       formatting, clippy with every warning an error, the rules of the house
   ci         lint, then test: what a change must pass
 ";
@@ -45,7 +46,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["test"] => test(passed_on),
         ["test", "--embedded-only"] => {
             println!(
-                "xtask: --embedded-only: NOT TESTED are NATS, the CQL database, and everything that runs on them"
+                "xtask: --embedded-only: NOT TESTED are NATS, the CQL database, everything that runs on them, and deploy/"
             );
             test_on(&[("CONFAB_TEST_EMBEDDED_ONLY", "1")], passed_on)
         }
@@ -55,8 +56,9 @@ fn run(arguments: &[String]) -> Result<()> {
             test(passed_on)
         }
         ["services", ref rest @ ..] => services::run(&root(), rest),
+        ["deploy", ref rest @ ..] => deploy::run(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}{}", services::HELP);
+            println!("{HELP}{}{}", deploy::HELP, services::HELP);
             Ok(())
         }
         _ => bail!("no such command: {}\n{HELP}", ours.join(" ")),
@@ -65,18 +67,24 @@ fn run(arguments: &[String]) -> Result<()> {
 
 /// Every test, on real engines where a test is about them. Engines that were not there before are stopped afterwards.
 fn test(passed_on: &[String]) -> Result<()> {
+    let tools = deploy::Tools::get(&root())
+        .context("the checks of deploy/ need the programs of others, and --embedded-only leaves them out")?;
+    if passed_on.is_empty() {
+        deploy::check(&root(), &tools)?;
+    }
     let engines = services::borrow(&root())
         .context("the tests of the cluster need real engines, and --embedded-only leaves them out")?;
-    let tested = test_with(&engines, passed_on);
+    let tested = test_with(&engines, &tools, passed_on);
     let returned = engines.give_back();
     tested.and(returned)
 }
 
-fn test_with(engines: &services::Borrowed, passed_on: &[String]) -> Result<()> {
+fn test_with(engines: &services::Borrowed, tools: &deploy::Tools, passed_on: &[String]) -> Result<()> {
     // Some tests end an engine and have it started again.
     let restart = format!("'{}' services restart", env::current_exe()?.display());
     let mut variables = engines.variables().to_vec();
     variables.push(("CONFAB_TEST_RESTART", restart));
+    variables.push((deploy::HELM, tools.helm.display().to_string()));
     let variables: Vec<_> = variables
         .iter()
         .map(|(name, value)| (*name, value.as_str()))

@@ -6,15 +6,15 @@
 mod cassandra;
 mod container;
 mod cql;
-mod environment;
+pub(crate) mod environment;
 mod java;
 mod nats;
 mod pins;
 mod ports;
 mod probe;
-mod process;
+pub(crate) mod process;
 mod report;
-mod site;
+pub(crate) mod site;
 mod starting;
 mod state;
 

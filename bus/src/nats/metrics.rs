@@ -13,6 +13,17 @@ const REOPENED: &str = "confab_bus_readers_reopened_total";
 const FILL: &str = "confab_bus_log_fill_ratio";
 const TRIMMED: &str = "confab_bus_log_trimmed_total";
 
+/// Why the reading of a partition is taken up again, usually.
+const REASONS: [&str; 7] = [
+    "the connection was lost",
+    "it was silent",
+    "it gave what is no entry",
+    "it has a gap",
+    "it went back",
+    "the consumer ended",
+    "the consumer is gone",
+];
+
 pub(super) fn describe() {
     describe_counter!(DROPPED, "Soft messages that were dropped, by kind");
     describe_counter!(UNDECODABLE, "Messages that could not be read, by kind");
@@ -38,6 +49,23 @@ pub(super) fn describe() {
         TRIMMED,
         "Entries deleted from a nearly full partition before their time"
     );
+    begin_at_zero();
+}
+
+/// What was never counted is not there, and an increase from nothing is none to whoever watches.
+fn begin_at_zero() {
+    for name in [RECONNECTED, SLOW, ASKED_AGAIN, REPAIRED] {
+        counter!(name).increment(0);
+    }
+    for why in REASONS {
+        counter!(REOPENED, "why" => why).increment(0);
+    }
+    for what in ["announcement", "delivery", "signal"] {
+        counter!(DROPPED, "what" => what).increment(0);
+    }
+    for what in ["announcement", "answer", "delivery", "entry", "query", "signal"] {
+        counter!(UNDECODABLE, "what" => what).increment(0);
+    }
 }
 
 /// A soft message was lost.
@@ -78,6 +106,7 @@ pub(super) fn reopened(why: &'static str) {
 /// How full a partition is.
 pub(super) fn fill(partition: Partition, ratio: f64) {
     gauge!(FILL, "partition" => partition.0.to_string()).set(ratio);
+    trimmed(partition, 0);
 }
 
 /// Entries were deleted before their time.

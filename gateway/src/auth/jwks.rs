@@ -19,6 +19,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Denied;
 use super::key::{KeyError, Verifier};
+use crate::metrics;
 
 /// After how long keys are fetched again though nobody misses one, so that a withdrawn key is not believed for ever.
 const OLD: Duration = Duration::from_secs(600);
@@ -156,7 +157,10 @@ impl Issuer {
                 state.keys = Some(keys.into());
                 state.fetched_at = Some(Instant::now());
             }
-            Err(error) => tracing::warn!(error, "the issuer's keys cannot be fetched"),
+            Err(error) => {
+                metrics::key_fetch_failed();
+                tracing::warn!(error, "the issuer's keys cannot be fetched");
+            }
         }
     }
 

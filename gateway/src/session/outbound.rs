@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use confab_bus::Bus;
@@ -183,6 +184,11 @@ impl<B: Bus> Session<B> {
     }
 
     fn put_event(&mut self, event: &MailboxEvent) {
+        // What a device missed while it was away was not late.
+        if self.out.caught_up {
+            let age = self.now().0.saturating_sub(event.at.0);
+            metrics::event_took(Duration::from_millis(age).as_secs_f64());
+        }
         let receiver = &self.registered.handle.user;
         let mut whole = true;
         if !matches!(*event.event, Event::Chats) {

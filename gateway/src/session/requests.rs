@@ -208,6 +208,7 @@ impl<B: Bus> Session<B> {
             .is_some_and(|deadline| deadline <= at)
         {
             if let Some(pending) = self.requests.pending.pop_front() {
+                metrics::timed_out();
                 let rejection = timed_out();
                 self.refuse(Some(&pending.id), &rejection, None);
                 self.give_up(pending.request, &rejection);

@@ -24,6 +24,19 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Away,
+        Self::TooLarge,
+        Self::Restart,
+        Self::TokenExpired,
+        Self::Banned,
+        Self::NoPing,
+        Self::TooSlow,
+        Self::Replaced,
+        Self::RateLimited,
+    ];
+
     /// The number that goes over the wire.
     #[must_use]
     pub const fn code(self) -> u16 {

@@ -11,7 +11,7 @@ use crate::settings::{Auth, Settings};
 pub(super) fn admin(address: Option<SocketAddr>) {
     if let Some(address) = address {
         say(&format!(
-            "Health and metrics on http://{address} (/healthz, /readyz, /metrics)\n"
+            "Health and metrics on http://{address} (/startupz, /healthz, /readyz, /metrics)\n"
         ));
     }
 }

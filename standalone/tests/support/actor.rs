@@ -12,9 +12,8 @@ use tokio::time::Instant;
 
 use super::checker::{Changed, Device, Event, History, Marked, Sent, View, What};
 use super::client::Client;
-use super::connect::Connecting;
+use super::connect::SignIn;
 use super::observe::{self, chat_name};
-use super::server::Server;
 use super::trial::Stage;
 
 /// The text that ends each chat: whoever has seen it has seen all of that chat.
@@ -27,15 +26,17 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) async fn new(server: &Server) -> Self {
+    pub(crate) async fn new(stage: &Stage) -> Self {
+        let address = stage.addresses[0];
+        let connect = |user: &str| stage.sign_in.connect(address, user);
         let users: Vec<String> = ["ann", "ben", "cat", "dan"].map(str::to_owned).to_vec();
         // Every device is known before the first event.
         for user in &users {
             for device in ["phone", "desk", "tablet"] {
-                server.connect(user).device(device).open().await.close().await;
+                connect(user).device(device).open().await.close().await;
             }
         }
-        let mut owner = server.connect(&users[0]).device("phone").open().await;
+        let mut owner = connect(&users[0]).device("phone").open().await;
         let create = json!({"type": "group", "name": "All", "participants": users, "clientChatId": "all"});
         let group = owner.request("createChat", create).await["chatId"]
             .as_str()
@@ -98,12 +99,20 @@ struct Place {
     ended: BTreeSet<String>,
     /// So that the addresses take turns.
     tries: usize,
+    sign_in: SignIn,
+    /// When the last connection ended, and for how long the service asked to stay away.
+    left: Option<(Instant, Duration)>,
+    /// The longest that it had no connection.
+    longest_away: Duration,
 }
 
 impl Place {
-    fn new(user: &str, name: &str) -> Self {
+    fn new(user: &str, name: &str, sign_in: &SignIn) -> Self {
         let (user, name) = (user.to_owned(), name.to_owned());
         Self {
+            sign_in: sign_in.clone(),
+            left: None,
+            longest_away: Duration::ZERO,
             user,
             name,
             connections: Vec::new(),
@@ -130,8 +139,20 @@ impl Place {
         fresh
     }
 
-    /// Connects as soon as the server is there.
+    /// The connection is gone. One that a gateway has ended in order says for how long to stay away.
+    async fn leave(&mut self, mut client: Client) {
+        let away = match client.last_words().await {
+            (1001 | 1012, reason) => Duration::from_millis(reason.parse().unwrap()),
+            _ => Duration::ZERO,
+        };
+        self.left = Some((Instant::now(), away));
+    }
+
+    /// Connects as soon as the server is there, but no sooner than it has asked for.
     async fn connect(&mut self, stage: &mut watch::Receiver<Stage>, with_cursor: bool) -> Client {
+        if let Some((at, away)) = self.left {
+            tokio::time::sleep_until(at + away).await;
+        }
         loop {
             let addresses = stage
                 .wait_for(|stage| !stage.addresses.is_empty())
@@ -141,12 +162,14 @@ impl Place {
                 .clone();
             self.tries += 1;
             let address = addresses[self.tries % addresses.len()];
-            let mut connecting = Connecting::new(address).user(&self.user).device(&self.name);
+            let mut connecting = self.sign_in.connect(address, &self.user).device(&self.name);
             if with_cursor {
                 connecting = connecting.last_event_id(self.processed);
             }
             if let Some(client) = connecting.attempt().await {
                 self.connections.push(Vec::new());
+                let away = self.left.take().map(|(at, _)| at.elapsed());
+                self.longest_away = self.longest_away.max(away.unwrap_or_default());
                 return client;
             }
             tokio::time::sleep(AGAIN).await;
@@ -178,8 +201,9 @@ impl Listener {
         rng: StdRng,
         stage: watch::Receiver<Stage>,
     ) -> Self {
+        let place = Place::new(user, name, &stage.borrow().sign_in);
         Self {
-            place: Place::new(user, name),
+            place,
             chats: plan.chats(user).len(),
             rng,
             stage,
@@ -206,7 +230,15 @@ impl Listener {
                 }
             }
             self.place.take(&mut client);
+            if client.is_closed() {
+                self.place.leave(client).await;
+            }
         }
+    }
+
+    /// The longest that it had no connection though it wanted one.
+    pub(crate) fn longest_away(&self) -> Duration {
+        self.place.longest_away
     }
 
     pub(crate) fn into_device(self) -> Device {
@@ -241,8 +273,9 @@ impl<'a> Actor<'a> {
         stage: watch::Receiver<Stage>,
         notes: &'a Notes,
     ) -> Self {
+        let place = Place::new(user, "phone", &stage.borrow().sign_in);
         Self {
-            place: Place::new(user, "phone"),
+            place,
             chats: plan.chats(user),
             users: plan.users.len(),
             group: plan.group.clone(),
@@ -266,7 +299,7 @@ impl<'a> Actor<'a> {
                 self.client = Some(self.place.connect(&mut self.stage, with_cursor).await);
             }
             if !self.send_outbox().await {
-                self.client = None;
+                self.leave().await;
                 continue;
             }
             let ending = self.stage.borrow().ending;
@@ -285,9 +318,20 @@ impl<'a> Actor<'a> {
             } else if self.place.ended.len() == self.chats.len() {
                 return;
             } else if !self.listen().await {
-                self.client = None;
+                self.leave().await;
             }
         }
+    }
+
+    async fn leave(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.place.leave(client).await;
+        }
+    }
+
+    /// The longest that its device had no connection.
+    pub(crate) fn longest_away(&self) -> Duration {
+        self.place.longest_away
     }
 
     /// Waits for a frame; false when the connection is gone.

@@ -287,6 +287,17 @@ impl Client {
         while self.read().await {}
     }
 
+    /// Whether the connection is known to be gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Reads what is left of a connection that is gone, up to the code and the reason that it was closed with.
+    pub(crate) async fn last_words(&mut self) -> (u16, String) {
+        while self.read().await {}
+        self.closed.clone().unwrap()
+    }
+
     /// Reads the next frame into its place; false once the connection is closed.
     pub(crate) async fn read(&mut self) -> bool {
         if self.closed.is_some() {

@@ -15,14 +15,18 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    /// Makes the keyspace. The streams are made by the first process.
-    pub(crate) fn create() -> Self {
-        let name = format!("t{:016x}", rand::random::<u64>());
-        let engines = Self {
+    /// Only names: whoever uses them makes the keyspace.
+    pub(crate) fn named() -> Self {
+        Self {
             nats: address("CONFAB_TEST_NATS"),
             cql: address("CONFAB_TEST_CQL"),
-            name,
-        };
+            name: format!("t{:016x}", rand::random::<u64>()),
+        }
+    }
+
+    /// Makes the keyspace. The streams are made by the first process.
+    pub(crate) fn create() -> Self {
+        let engines = Self::named();
         let (out, code) = engines.confab(&["schema", "apply"]);
         assert_eq!(code, Some(0), "the schema: {out}");
         engines

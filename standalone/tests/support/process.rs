@@ -89,8 +89,13 @@ impl Process {
     /// Starts the command with arguments; `dir` is removed with it should the test process die.
     pub(crate) fn start(args: &[String], dir: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_confab"));
+        command.args(args);
+        Self::run(command, dir)
+    }
+
+    /// Starts a command.
+    pub(crate) fn run(mut command: Command, dir: &Path) -> Self {
         command
-            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

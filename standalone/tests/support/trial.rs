@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::actor::{Actor, Listener, Notes, Plan};
 use super::checker::{Device, History, check};
+use super::connect::SignIn;
 use super::server::Server;
 
 /// What is true of the server and the run, for all clients.
@@ -17,6 +18,8 @@ use super::server::Server;
 pub(crate) struct Stage {
     /// Where the server listens; nowhere while it is down.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// How clients say who they are.
+    pub(crate) sign_in: SignIn,
     /// No more new work: finish what was begun.
     pub(crate) ending: bool,
 }
@@ -46,20 +49,36 @@ pub(crate) struct Outcome {
     pub(crate) history: History,
     /// The longest that a request waited for its answer, all repeats included.
     pub(crate) longest_wait: Duration,
+    /// The longest that a device had no connection though it wanted one.
+    pub(crate) longest_away: Duration,
 }
 
-/// Runs it. Panics where a promise is broken, and where too little happened to prove anything.
+/// Runs it on a server.
 pub(crate) async fn run(
     server: &mut Server,
     seed: u64,
     trouble: impl AsyncFnOnce(&mut Server, &mut Trouble),
 ) -> Outcome {
-    let (stage, watch) = watch::channel(Stage {
-        addresses: server.addresses(),
+    let addresses = server.addresses();
+    let trouble = async |hand: &mut Trouble| trouble(server, hand).await;
+    run_at(addresses, SignIn::ByName, seed, trouble).await
+}
+
+/// Runs it. Panics where a promise is broken, and where too little happened to prove anything.
+pub(crate) async fn run_at(
+    addresses: Vec<SocketAddr>,
+    sign_in: SignIn,
+    seed: u64,
+    trouble: impl AsyncFnOnce(&mut Trouble),
+) -> Outcome {
+    let stage = Stage {
+        addresses,
+        sign_in,
         ending: false,
-    });
+    };
     let notes = Notes::new();
-    let plan = Plan::new(server).await;
+    let plan = Plan::new(&stage).await;
+    let (stage, watch) = watch::channel(stage);
     let mut actors = Vec::new();
     let mut listeners = Vec::new();
     for (n, user) in plan.users.iter().enumerate() {
@@ -73,13 +92,15 @@ pub(crate) async fn run(
     let answered = notes.answered.subscribe();
     let mut hand = Trouble { stage, answered };
     let troubled = async {
-        trouble(server, &mut hand).await;
+        trouble(&mut hand).await;
         hand.stage.send_modify(|stage| stage.ending = true);
     };
     let running = join_all(actors.iter_mut().map(Actor::run));
     let listening = join_all(listeners.iter_mut().map(Listener::run));
     tokio::join!(troubled, running, listening);
 
+    let away = listeners.iter().map(Listener::longest_away);
+    let away = away.chain(actors.iter().map(Actor::longest_away)).max();
     let mut devices: Vec<Device> = listeners.into_iter().map(Listener::into_device).collect();
     let mut views = Vec::new();
     for actor in actors {
@@ -97,6 +118,7 @@ pub(crate) async fn run(
     Outcome {
         history,
         longest_wait,
+        longest_away: away.unwrap_or_default(),
     }
 }
 

@@ -108,6 +108,7 @@ pub(super) async fn begin<B: Bus, S: Store>(
         seams: seams.clone(),
         config: config.clone(),
         meters: Meters::of(partition.0),
+        oldest: shared.oldest.clone(),
         partition,
         partitions: seams.bus.partitions(),
         epoch,

@@ -144,11 +144,13 @@ impl<B: Bus, S: Store> Owner<B, S> {
             return Err(Fault::Alarm(why));
         }
         let begun = Instant::now();
+        self.oldest.taken(self.partition, first.time);
         let age = self.seams.bus.now().0.saturating_sub(first.time.0);
         self.meters.age.record(Duration::from_millis(age));
         self.meters.batch.record(crate::metrics::number(entries.len()));
         let batch = self.apply(entries).await?;
         self.send(batch, last).await?;
+        self.oldest.none_left(self.partition);
         self.meters.batch_seconds.record(begun.elapsed());
         if self.chats.is_full() || self.mailboxes.is_full() {
             self.flush().await?;

@@ -8,7 +8,7 @@ use super::Kind;
 
 /// A look at the environment, taken once.
 #[derive(Debug, Default)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     pub(super) nats: Option<String>,
     pub(super) cql: Option<String>,
     pub(super) java_home: Option<PathBuf>,
@@ -19,7 +19,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let text = |name: &str| env::var_os(name).and_then(|value| value.into_string().ok());
         let text = |name: &str| {
             text(name)
@@ -53,7 +53,7 @@ impl Environment {
     }
 
     /// The first program of a name.
-    pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
+    pub(crate) fn find(&self, program: &str) -> Option<PathBuf> {
         self.path
             .iter()
             .map(|folder| folder.join(program))

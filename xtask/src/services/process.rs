@@ -146,7 +146,7 @@ pub(super) fn launch(mut command: Command, log: &Path) -> Result<Identity> {
 ///
 /// # Errors
 /// It cannot be started, fails, or does not end within `limit`: what it printed last is part of the message.
-pub(super) fn run(mut command: Command, log: &Path, limit: Duration) -> Result<String> {
+pub(crate) fn run(mut command: Command, log: &Path, limit: Duration) -> Result<String> {
     let program = command.get_program().to_owned();
     let program = program.display();
     let out = File::create(log).with_context(|| format!("creating {}", log.display()))?;

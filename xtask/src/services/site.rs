@@ -13,14 +13,14 @@ use super::environment::Environment;
 
 /// A checkout's place for services.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(crate) struct Site {
     home: PathBuf,
     cache: PathBuf,
-    pub(super) environment: Environment,
+    pub(crate) environment: Environment,
 }
 
 impl Site {
-    pub(super) fn new(root: &Path, environment: Environment) -> Result<Self> {
+    pub(crate) fn new(root: &Path, environment: Environment) -> Result<Self> {
         let home = root.join(".confab").join("services");
         let cache = match &environment.cache {
             Some(cache) => cache.join("confab").join("services"),
@@ -77,7 +77,12 @@ impl Site {
 
     /// What the last tool said that was run for a service.
     pub(super) fn tool_log(&self, kind: Kind) -> PathBuf {
-        self.home.join("logs").join(format!("{}-tool.log", kind.name()))
+        self.log_of(&format!("{}-tool", kind.name()))
+    }
+
+    /// A log by its name.
+    pub(crate) fn log_of(&self, name: &str) -> PathBuf {
+        self.home.join("logs").join(format!("{name}.log"))
     }
 
     /// A name that no other checkout's containers have.
@@ -95,7 +100,7 @@ impl Site {
     }
 
     /// The cached folder of a name. Where it is not there, `fill` makes it, in a folder of another name that is renamed when complete.
-    pub(super) fn cached(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    pub(crate) fn cached(&self, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let ready = self.cache.join(name);
         if ready.is_dir() {
             return Ok(ready);
