@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use confab_chat::Event;
 use confab_proto::message::{AttachFrom, Attached, MailboxEvent};
+use confab_service::mistake::{Mistake, is_made};
 use tokio::time::Instant;
 
 use crate::config::ATTACH_TIMEOUT;
@@ -213,10 +214,12 @@ impl Feed {
     /// Takes what follows the last one taken. False at a hole.
     fn take(&mut self, events: &[MailboxEvent]) -> bool {
         for event in events {
-            if event.id > self.taken + 1 {
+            let follows = event.id == self.taken + 1;
+            let hole = event.id > self.taken + 1;
+            if hole && !is_made(Mistake::HolePassed) {
                 return false;
             }
-            if event.id == self.taken + 1 {
+            if follows || hole {
                 self.taken = event.id;
                 self.ready.push_back(event.clone());
             }

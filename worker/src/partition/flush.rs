@@ -27,29 +27,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
             return Ok(());
         }
         let begun = Instant::now();
-        let mut states = self.chats.writes();
-        states.append(&mut self.mailboxes.writes());
-        self.meters.flushed.increment(states.len() as u64);
-        let seams = &self.seams;
-        let writes = states
-            .into_iter()
-            .map(|(actor, parts)| seams.write_state(actor, parts));
-        super::concurrently(writes.collect()).await?;
+        self.write_states().await?;
         self.chats.settle();
         self.mailboxes.settle();
-        let checkpoint = CheckpointRow {
-            epoch: self.epoch,
-            seq: self.applied,
-            entry_id: self.applied_id.clone(),
-            logic: self.logic,
-        };
-        let write = Write {
-            key: Key::Checkpoint(self.partition),
-            timestamp: timestamp(self.epoch, self.applied),
-            value: checkpoint.encode(),
-            expires: None,
-        };
-        self.seams.write(vec![write]).await?;
+        self.write_checkpoint(self.applied, &self.applied_id).await?;
         self.checkpointed = self.applied;
         let upto = Position {
             epoch: self.epoch,
@@ -58,6 +39,36 @@ impl<B: Bus, S: Store> Owner<B, S> {
         self.seams.bus.trim(self.partition, upto).await;
         self.meters.flush_seconds.record(begun.elapsed());
         Ok(())
+    }
+
+    /// Writes the changed states.
+    pub(super) async fn write_states(&self) -> Result<(), Fault> {
+        let mut states = self.chats.writes();
+        states.append(&mut self.mailboxes.writes());
+        self.meters.flushed.increment(states.len() as u64);
+        let seams = &self.seams;
+        let writes = states
+            .into_iter()
+            .map(|(actor, parts)| seams.write_state(actor, parts));
+        super::concurrently(writes.collect()).await?;
+        Ok(())
+    }
+
+    /// Writes that everything up to and including an entry is done.
+    pub(super) async fn write_checkpoint(&self, seq: u64, entry_id: &EntryId) -> Result<(), Fault> {
+        let checkpoint = CheckpointRow {
+            epoch: self.epoch,
+            seq,
+            entry_id: entry_id.clone(),
+            logic: self.logic,
+        };
+        let write = Write {
+            key: Key::Checkpoint(self.partition),
+            timestamp: timestamp(self.epoch, seq),
+            value: checkpoint.encode(),
+            expires: None,
+        };
+        self.seams.write(vec![write]).await
     }
 
     async fn flush_cursors(&mut self) -> Result<(), Fault> {
