@@ -26,6 +26,8 @@ pub use nodes::Nodes;
 const CONVERGES: Duration = Duration::from_secs(120);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long what arrives last is given to be applied.
+const LAST: Duration = Duration::from_secs(10);
 /// The longest that a worker may take to stop.
 const STOP: Duration = Duration::from_secs(60);
 
@@ -115,6 +117,7 @@ pub async fn run(plan: Plan, lines: bool) -> Outcome {
     phase.send_replace(Phase::Settle);
     settle(&world, &shared).await;
     world.wire.arrive_all();
+    tokio::time::sleep(LAST).await;
     nodes::stop(&world, &nodes, STOP).await;
     finish(&world)
 }

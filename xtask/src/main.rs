@@ -8,6 +8,7 @@
 
 mod house;
 mod services;
+mod sim;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ cargo xtask <command>
              run every test of the workspace, those of the cluster on a real nats-server and a real CQL database, which
              are started where they do not run; --embedded-only leaves those tests out
   lint       formatting, clippy with every warning an error, the rules of the house
-  ci         lint, then test: what a change must pass
+  ci         lint, then test, then 200 seeds of the simulation: what a change must pass
 ";
 
 fn main() -> ExitCode {
@@ -52,11 +53,13 @@ fn run(arguments: &[String]) -> Result<()> {
         ["lint"] => lint(),
         ["ci"] => {
             lint()?;
-            test(passed_on)
+            test(passed_on)?;
+            sim::check()
         }
+        ["sim", ref rest @ ..] => sim::run(&root(), rest),
         ["services", ref rest @ ..] => services::run(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}{}", services::HELP);
+            println!("{HELP}{}{}", sim::HELP, services::HELP);
             Ok(())
         }
         _ => bail!("no such command: {}\n{HELP}", ours.join(" ")),
