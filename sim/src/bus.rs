@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::faults::{Fault, Faults};
 use crate::host::Host;
+use crate::trace;
 use crate::wire::Wire;
 use log::Logs;
 pub use log::{Era, LostTail};
@@ -171,12 +172,17 @@ impl Bus for SimBus {
         if self.hub.faults.strikes(Fault::SignalLost) {
             return;
         }
+        trace::tell(Some(&self.host), format_args!("signals {partition:?} {signal:?}"));
         self.hub.soft.signal(&self.hub, &self.host, partition, signal);
     }
 
     async fn deliver(&self, _partition: Partition, _seq: u64, gateway: &GatewayId, message: ToGateway) {
         self.host.runs().await;
         let faults = &self.hub.faults;
+        trace::tell(
+            Some(&self.host),
+            format_args!("delivers to {} {message:?}", gateway.0),
+        );
         if matches!(message.body, DeliveryBody::Reply { .. }) {
             self.hub.replies.lock().push(message.clone());
         }

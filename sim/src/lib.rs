@@ -22,5 +22,6 @@ pub mod history;
 pub mod host;
 pub mod plan;
 pub mod store;
+pub mod trace;
 pub mod wire;
 pub mod world;

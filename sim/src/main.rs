@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const HELP: &str = "\
-confab-sim run SEED [--mistake NAME] [--lines | --brief]
-    run one seed; --lines prints everything that happened, --brief one line of JSON
+confab-sim run SEED [--mistake NAME] [--lines | --brief] [--trace]
+    run one seed; --lines prints everything that clients saw, --brief one line of JSON, --trace what passes the seams
 confab-sim seeds [--from SEED] [--count N] [--minutes M] [--mistake NAME] [--state FILE] [--until-caught]
     run many seeds, as many at a time as there are processors; with a state file go on where it says
 confab-sim mistakes [--count N]

@@ -36,6 +36,10 @@ pub(crate) fn run(seed: u64, arguments: &[&str]) -> Result<ExitCode> {
                 print = Print::Lines;
                 rest
             }
+            ["--trace", rest @ ..] => {
+                confab_sim::trace::begin();
+                rest
+            }
             ["--brief", rest @ ..] => {
                 print = Print::Brief;
                 rest

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::faults::{Fault, Faults};
 use crate::host::Host;
+use crate::trace;
 use crate::wire::Wire;
 use ranges::Wanted;
 pub use tables::Cell;
@@ -154,6 +155,7 @@ impl SimStore {
     async fn write_groups(&self, groups: Vec<Vec<Write>>) -> Result<(), StoreError> {
         self.host.runs().await;
         self.tables.faults.dawdle().await;
+        trace::tell(Some(&self.host), format_args!("writes {groups:?}"));
         let mut fails = false;
         for group in groups {
             if self.tables.faults.chance(15) {
@@ -181,6 +183,10 @@ impl SimStore {
             return Err(StoreError::Unavailable("timed out (simulated)".to_owned()));
         }
         let records = self.tables.quorum(wanted).await;
+        trace::tell(
+            Some(&self.host),
+            format_args!("reads {wanted:?}: {} rows", records.len()),
+        );
         faults.dawdle().await;
         self.host.runs().await;
         Ok(records)

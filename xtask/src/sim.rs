@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 pub(crate) const HELP: &str = "\
   sim [--seeds <n>] [--minutes <m>]
              run so many seeds of the simulation, or for so long, from the one on where the last run stopped
-  sim --seed <seed> [--lines] [--mistake <name>]
-             run one seed again; --lines prints everything that happens
+  sim --seed <seed> [--lines] [--trace] [--mistake <name>]
+             run one seed again; --lines prints what clients saw, --trace what passes the seams
   sim --mistakes
              make every mistake on purpose that the simulation must notice
 ";

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::trace;
 
 /// One log from its beginning to its end or its loss.
 #[derive(Clone, Debug)]
@@ -82,6 +83,7 @@ impl Logs {
         let at = {
             let mut era = log.era.lock();
             let seq = era.entries.len() as u64 + 1;
+            trace::tell(None, format_args!("{partition:?} {seq} {entry:?}"));
             era.entries.push(Logged {
                 seq,
                 time: clock::now(self.skew.load(Ordering::Relaxed)),

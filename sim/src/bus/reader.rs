@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::Hub;
 use crate::faults::Fault;
 use crate::host::Host;
+use crate::trace;
 
 /// A reader of one partition.
 #[derive(Debug)]
@@ -82,6 +83,10 @@ impl SimReader {
     fn take(&mut self, max: usize) -> Vec<Logged> {
         let entries = self.hub.logs.after(self.partition, self.at, max);
         self.at += entries.len() as u64;
+        trace::tell(
+            Some(&self.host),
+            format_args!("reads {:?} up to {}", self.partition, self.at),
+        );
         entries
     }
 
