@@ -35,8 +35,8 @@ pub struct Hub {
     faults: Arc<Faults>,
     logs: Logs,
     soft: Soft,
-    /// Every answer that was sent to a gateway.
-    replies: Mutex<Vec<ToGateway>>,
+    /// Every answer that was sent, and to which gateway.
+    replies: Mutex<Vec<(GatewayId, ToGateway)>>,
 }
 
 impl Hub {
@@ -72,9 +72,9 @@ impl Hub {
         self.soft.deafen(speaker.name(), listener.name(), deaf);
     }
 
-    /// Every answer that was sent.
+    /// Every answer that was sent, and to which gateway.
     #[must_use]
-    pub fn replies(&self) -> Vec<ToGateway> {
+    pub fn replies(&self) -> Vec<(GatewayId, ToGateway)> {
         self.replies.lock().clone()
     }
 }
@@ -184,7 +184,7 @@ impl Bus for SimBus {
             format_args!("delivers to {} {message:?}", gateway.0),
         );
         if matches!(message.body, DeliveryBody::Reply { .. }) {
-            self.hub.replies.lock().push(message.clone());
+            self.hub.replies.lock().push((gateway.clone(), message.clone()));
         }
         if faults.strikes(Fault::DeliverLost) {
             return;

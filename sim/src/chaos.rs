@@ -235,13 +235,18 @@ impl Chaos {
 
     /// The log loses its end, which the workers must notice; then it is recreated by hand.
     pub async fn lose_the_log(&mut self) {
-        self.world.faults.heal();
+        self.end().await;
         self.kill_all_workers();
         let must_stop = self.lose_tails();
         nodes::start_worker(&self.world, &self.nodes).await;
-        self.await_alarms(must_stop).await;
+        self.await_alarms(&must_stop).await;
         self.kill_all_workers();
         for partition in (0..self.world.plan.partitions).map(Partition) {
+            let damaged = nodes::is_alarmed(&self.world, partition, ALARM).await;
+            // By hand a sound one may be recreated too; what it has not applied is dropped.
+            if !damaged && self.world.faults.chance(60) {
+                continue;
+            }
             let epoch = self.world.hub.logs().end(partition).epoch + 1;
             self.world.hub.logs().recreate(partition, epoch);
             self.world.faults.count(Fault::LogRecreated);
@@ -284,13 +289,33 @@ impl Chaos {
         must_stop
     }
 
-    async fn await_alarms(&self, must_stop: Vec<Partition>) {
+    /// The worker that has all partitions stops those, and whoever looks from outside finds them.
+    async fn await_alarms(&self, must_stop: &[Partition]) {
         for partition in must_stop {
-            if !nodes::is_alarmed(&self.world, partition, ALARM).await {
+            if !nodes::is_alarmed(&self.world, *partition, ALARM).await {
                 self.world.history.violation(format!(
                     "{partition:?} has lost entries that rows stand for, and nobody says so"
                 ));
             }
         }
+        if must_stop.is_empty() {
+            return;
+        }
+        let until = Instant::now() + ALARM;
+        while Instant::now() < until {
+            if self
+                .nodes
+                .lock()
+                .workers
+                .iter()
+                .any(|node| nodes::alarm(node).is_some())
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.world
+            .history
+            .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
     }
 }

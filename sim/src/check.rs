@@ -17,7 +17,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use confab_chat::row::MessageRow;
-use confab_chat::{ChatKey, Timestamp, UserId};
+use confab_chat::{ChatKey, GatewayId, Timestamp, UserId};
 use confab_proto::message::ToGateway;
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
@@ -43,8 +43,8 @@ pub struct Finals {
     pub eras: Vec<Era>,
     /// The rows.
     pub rows: Vec<(Key, Cell)>,
-    /// Every answer that was sent.
-    pub replies: Vec<ToGateway>,
+    /// Every answer that was sent, and to which gateway.
+    pub replies: Vec<(GatewayId, ToGateway)>,
     /// Whether events expire within a run.
     pub expires: bool,
     /// The time in the end.

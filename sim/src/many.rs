@@ -13,8 +13,10 @@ use confab_service::mistake::Mistake;
 use confab_sim::faults::Fault;
 use serde_json::Value;
 
-/// A seed that takes longer hangs.
-const HANGS: Duration = Duration::from_secs(120);
+/// A seed that takes longer hangs: it is a second's work, but the machine may be busy.
+const HANGS: Duration = Duration::from_secs(600);
+/// How what is told of a process begins that did not come to its end.
+const DIED: &str = "the process died";
 /// Within so many seeds every mistake must be noticed.
 const NOTICED_WITHIN: u64 = 500;
 /// Of so many failing seeds is told.
@@ -119,12 +121,12 @@ pub(crate) fn mistakes(arguments: &[&str]) -> Result<ExitCode> {
     for mistake in Mistake::ALL {
         asked.mistake = Some(mistake.name().to_owned());
         let tally = run(&asked)?;
-        match tally.failed.first_key_value() {
+        match tally.noticed() {
             Some((seed, found)) => println!(
                 "{:<24} noticed within {} seeds (seed {seed}): {}",
                 mistake.name(),
                 tally.run,
-                found.first().map(|text| cut(text)).unwrap_or_default()
+                cut(found)
             ),
             None => {
                 unnoticed += 1;
@@ -163,7 +165,7 @@ fn run(asked: &Asked) -> Result<Tally> {
                 let (line, complaint) = one(seed, asked.mistake.as_deref())?;
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 tally.take(seed, &line, &complaint);
-                if asked.until_caught && !tally.failed.is_empty() {
+                if asked.until_caught && tally.noticed().is_some() {
                     enough.store(true, Ordering::Relaxed);
                 }
             }
@@ -235,10 +237,19 @@ fn ends(child: &mut Child) -> Result<bool> {
 }
 
 impl Tally {
+    /// The first seed that has found something, and what; that a process has died is no finding.
+    fn noticed(&self) -> Option<(u64, &str)> {
+        let found = self
+            .failed
+            .iter()
+            .filter_map(|(seed, found)| Some((*seed, found.first()?.as_str())));
+        found.into_iter().find(|(_, text)| !text.starts_with(DIED))
+    }
+
     fn take(&mut self, seed: u64, line: &str, complaint: &str) {
         self.run += 1;
         let Ok(line) = serde_json::from_str::<Value>(line) else {
-            let what = format!("the process died: {}", cut(complaint));
+            let what = format!("{DIED}: {}", cut(complaint));
             self.failed.insert(seed, vec![what]);
             return;
         };

@@ -2,6 +2,7 @@
 
 pub mod nodes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,14 +84,16 @@ impl World {
         }
     }
 
-    /// The number of a user's last event.
-    fn last_event(&self, user: &str) -> u64 {
-        let rows = self.tables.rows();
-        let ids = rows.iter().filter_map(|(key, _)| match key {
-            Key::Inbox(of, id) if of.as_str() == user => Some(*id),
-            _ => None,
-        });
-        ids.max().unwrap_or(0)
+    /// The number of each user's last event.
+    fn last_events(&self) -> BTreeMap<String, u64> {
+        let mut last = BTreeMap::new();
+        for (key, _) in self.tables.rows() {
+            if let Key::Inbox(user, id) = key {
+                let known = last.entry(user.as_str().to_owned()).or_default();
+                *known = id.max(*known);
+            }
+        }
+        last
     }
 }
 
@@ -179,8 +182,9 @@ fn behind(world: &World, shared: &Shared) -> Vec<String> {
             .collect();
     }
     let mut behind = Vec::new();
+    let last_events = world.last_events();
     for ((user, device), Progress { cursor, .. }) in progress {
-        let last = world.last_event(&user);
+        let last = last_events.get(&user).copied().unwrap_or(0);
         if cursor != Some(last) {
             behind.push(format!("{user}/{device} has {cursor:?} of {last}"));
         }

@@ -145,7 +145,7 @@ fn mail(reference: &Reference, finals: &Finals, broken: &mut Broken) {
 
 /// Whatever answer was sent is one that the entry, or a copy of it, has in a straight pass.
 fn replies(reference: &Reference, finals: &Finals, broken: &mut Broken) {
-    for message in &finals.replies {
+    for (gateway, message) in &finals.replies {
         let DeliveryBody::Reply {
             session,
             request,
@@ -154,15 +154,16 @@ fn replies(reference: &Reference, finals: &Finals, broken: &mut Broken) {
         else {
             continue;
         };
+        let asked = (gateway.clone(), *session, *request);
         let known = reference
             .replies
-            .iter()
-            .filter(|((_, of, number), _)| of == session && number == request)
-            .flat_map(|(_, replies)| replies);
-        if !known.clone().any(|reply| reply == result) {
+            .get(&asked)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if !known.contains(result) {
             broken.add(
                 "an answer is not what the log says",
-                format_args!("{message:?}, the log says {:?}", known.collect::<Vec<_>>()),
+                format_args!("{message:?}, the log says {known:?}"),
             );
         }
     }

@@ -10,6 +10,7 @@ use rand::Rng;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::Device;
 use crate::history::Connection;
@@ -84,6 +85,8 @@ impl Doors {
     }
 }
 
+/// Bytes of a client's read buffer.
+const READ_BUFFER: usize = 4 * 1024;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(12);
 
@@ -108,7 +111,9 @@ impl Device {
             self.acks.all_up_to(id);
         }
         self.note(format_args!("connects to {} after {asked:?}", door.host.name()));
-        let shaking = tokio_tungstenite::client_async(url, ours);
+        // The usual buffer would be most of the work of a run: it is cleared for every read.
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+        let shaking = tokio_tungstenite::client_async_with_config(url, ours, Some(config));
         let shaken = tokio::select! {
             biased;
             () = door.host.death() => return None,
