@@ -81,6 +81,11 @@ impl Chaos {
             return false;
         };
         let second = node.second;
+        if self.world.faults.chance(40) {
+            // What it writes last stands on one replica, and nobody was told that it stands.
+            node.host.cut_off(self.number(3));
+            tokio::time::sleep(self.world.faults.while_of(20, 1_800)).await;
+        }
         nodes::kill_worker(&self.world, node);
         if !second {
             tokio::time::sleep(self.world.faults.while_of(0, 3_000)).await;

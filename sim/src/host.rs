@@ -2,7 +2,7 @@
 //! not return.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
@@ -20,6 +20,8 @@ pub struct Host {
     state: Arc<watch::Sender<State>>,
     /// By how many milliseconds its clock is wrong.
     skew: Arc<AtomicI64>,
+    /// The one replica that its writes reach, counted from 1; 0 for all of them.
+    replica: Arc<AtomicUsize>,
 }
 
 impl Host {
@@ -30,6 +32,7 @@ impl Host {
             name: name.into(),
             state: Arc::new(watch::Sender::new(State::Runs)),
             skew: Arc::new(AtomicI64::new(skew)),
+            replica: Arc::default(),
         }
     }
 
@@ -43,6 +46,17 @@ impl Host {
     #[must_use]
     pub fn skew(&self) -> i64 {
         self.skew.load(Ordering::Relaxed)
+    }
+
+    /// From now on what it writes reaches one replica, and is not acknowledged.
+    pub fn cut_off(&self, replica: usize) {
+        self.replica.store(replica + 1, Ordering::Relaxed);
+    }
+
+    /// The one replica that its writes reach.
+    #[must_use]
+    pub fn only_replica(&self) -> Option<usize> {
+        self.replica.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Stops it where it stands.

@@ -122,6 +122,11 @@ impl SimStore {
     async fn write_group(&self, rows: Vec<Write>) -> Outcome {
         let (tables, faults) = (&self.tables, &self.tables.faults);
         let one = || usize::try_from(faults.between(0, REPLICAS as u64 - 1)).unwrap_or(0);
+        if let Some(replica) = self.host.only_replica() {
+            faults.count(Fault::OneReplica);
+            tables.put(replica % REPLICAS, &rows);
+            return Outcome::Fails;
+        }
         if faults.strikes(Fault::WriteNever) {
             return Outcome::Fails;
         }

@@ -148,7 +148,7 @@ impl Reference {
             command,
         };
         let facts = known.facts(&conversation::needs(state, &logged.entry.id, command));
-        let tasted = catch_unwind(AssertUnwindSafe(|| taste(state, input)));
+        let tasted = catch_unwind(AssertUnwindSafe(|| taste(command)));
         let effects = match tasted {
             Ok(()) => conversation::apply(state, input, &facts),
             Err(_) => conversation::apply_panicked(state, input),
@@ -213,10 +213,9 @@ impl Reference {
     }
 }
 
-/// Panics where the worker's chat does; a repeated copy is not looked at by either.
-fn taste(state: &conversation::State, input: Input<'_>) {
-    if let Op::New { text, .. } = &input.command.op {
-        let _seen = state.head.recent.contains(input.id);
+/// Panics where the worker's chat does.
+fn taste(command: &Command) {
+    if let Op::New { text, .. } = &command.op {
         confab_service::mistake::taste(text);
     }
 }
