@@ -4,11 +4,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use confab_bus::Bus;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -16,7 +18,6 @@ use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -28,7 +29,7 @@ use crate::gateway::Core;
 use crate::handshake;
 use crate::metrics;
 use crate::session::{self, Opening};
-use crate::stream::{HttpStream, Stream};
+use crate::stream::{HttpStream, Stream, Transport};
 
 /// How long to wait after the system refused a connection (too many open files): it will not be better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -37,14 +38,20 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// Most header fields.
 const HEADERS: usize = 64;
 
-/// Takes connections until told to stop.
-pub(crate) async fn accept<B: Bus>(core: Arc<Core<B>>, listener: TcpListener, accepting: CancellationToken) {
+/// Takes connections until told to stop, or until there will be no more.
+pub(crate) async fn accept<B: Bus, S: Transport>(
+    core: Arc<Core<B>>,
+    connections: impl futures_util::Stream<Item = io::Result<(S, SocketAddr)>>,
+    accepting: CancellationToken,
+) {
+    let mut connections = pin!(connections);
     loop {
         let accepted = tokio::select! {
             () = accepting.cancelled() => return,
             () = core.tasks.stopping().cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = connections.next() => accepted,
         };
+        let Some(accepted) = accepted else { return };
         match accepted {
             Ok((socket, peer)) => {
                 let taken = connection(Arc::clone(&core), socket, peer);
@@ -75,7 +82,7 @@ impl<B: Bus> Drop for Place<B> {
     }
 }
 
-async fn connection<B: Bus>(core: Arc<Core<B>>, socket: TcpStream, peer: SocketAddr) {
+async fn connection<B: Bus, S: Transport>(core: Arc<Core<B>>, socket: S, peer: SocketAddr) {
     let place = Place::take(&core);
     let within = core.config.handshake_timeout;
     let full = place.is_none();
@@ -91,15 +98,14 @@ async fn connection<B: Bus>(core: Arc<Core<B>>, socket: TcpStream, peer: SocketA
     }
 }
 
-type Opened<B> = Option<(WebSocketStream<Stream>, Box<Opening<B>>)>;
+type Opened<B, S> = Option<(WebSocketStream<Stream<S>>, Box<Opening<B>>)>;
 
-async fn open<B: Bus>(
+async fn open<B: Bus, S: Transport>(
     core: &Arc<Core<B>>,
-    socket: TcpStream,
+    socket: S,
     peer: SocketAddr,
     full: bool,
-) -> Result<Opened<B>, Box<dyn std::error::Error + Send + Sync>> {
-    socket.set_nodelay(true)?;
+) -> Result<Opened<B, S>, Box<dyn std::error::Error + Send + Sync>> {
     let stream = secure(core, socket).await?;
     let Some((upgrade, opening)) = head(core, stream, peer, full).await? else {
         return Ok(None);
@@ -115,7 +121,7 @@ async fn open<B: Bus>(
     Ok(Some((socket, opening)))
 }
 
-async fn secure<B>(core: &Core<B>, socket: TcpStream) -> io::Result<Stream> {
+async fn secure<B, S: Transport>(core: &Core<B>, socket: S) -> io::Result<Stream<S>> {
     match &core.config.tls {
         None => Ok(Either::Left(socket)),
         Some(config) => {
@@ -129,9 +135,9 @@ async fn secure<B>(core: &Core<B>, socket: TcpStream) -> io::Result<Stream> {
 }
 
 /// Answers HTTP requests until one is an upgrade that is let in.
-async fn head<B: Bus>(
+async fn head<B: Bus, S: Transport>(
     core: &Arc<Core<B>>,
-    stream: Stream,
+    stream: Stream<S>,
     peer: SocketAddr,
     full: bool,
 ) -> hyper::Result<Option<(OnUpgrade, Box<Opening<B>>)>> {
@@ -177,9 +183,9 @@ async fn respond<B: Bus>(
 }
 
 /// The connection under hyper, and what it has read beyond the head.
-fn taken_back(upgraded: Upgraded) -> io::Result<(Stream, Vec<u8>)> {
+fn taken_back<S: Transport>(upgraded: Upgraded) -> io::Result<(Stream<S>, Vec<u8>)> {
     let parts = upgraded
-        .downcast::<HttpStream>()
+        .downcast::<HttpStream<S>>()
         .map_err(|_| io::Error::other("the upgraded connection is not the accepted one"))?;
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

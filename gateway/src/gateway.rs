@@ -1,6 +1,7 @@
 //! A running gateway.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,13 +14,13 @@ use confab_proto::message::Signal;
 use confab_service::Tasks;
 use futures_util::FutureExt;
 use parking_lot::RwLock;
-use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CLOSE_TIMEOUT, Config};
 use crate::registry::{End, Registry};
+use crate::stream::{self, Transport};
 use crate::{accept, beat, metrics};
 
 /// The clients of a draining gateway are told to wait up to so long, so that those which were closed together do not come
@@ -81,9 +82,20 @@ impl<B: Bus> Gateway<B> {
     ///
     /// # Errors
     /// The listener has no address.
-    pub async fn start(config: Config, listener: TcpListener, bus: B) -> std::io::Result<Self> {
-        metrics::describe();
+    pub async fn start(config: Config, listener: TcpListener, bus: B) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        let connections = stream::connections(listener);
+        Ok(Self::start_on(config, address, connections, bus).await)
+    }
+
+    /// Starts a gateway on connections that come from wherever: each with the address of its other end.
+    pub async fn start_on<S: Transport>(
+        config: Config,
+        address: SocketAddr,
+        connections: impl futures_util::Stream<Item = io::Result<(S, SocketAddr)>> + Send + 'static,
+        bus: B,
+    ) -> Self {
+        metrics::describe();
         let end = bus.join_as_gateway(&config.id).await;
         let core = Arc::new(Core {
             bus,
@@ -100,13 +112,13 @@ impl<B: Bus> Gateway<B> {
         core.tasks.spawn("route", beat::route(Arc::clone(&core), end));
         core.tasks.spawn("beat", beat::beat(Arc::clone(&core)));
         core.tasks.spawn("reattach", beat::reattach(Arc::clone(&core)));
-        let accept = accept::accept(Arc::clone(&core), listener, accepting.clone());
+        let accept = accept::accept(Arc::clone(&core), connections, accepting.clone());
         core.tasks.spawn("accept", accept);
-        Ok(Self {
+        Self {
             core,
             address,
             accepting,
-        })
+        }
     }
 
     /// Where it listens.
@@ -136,7 +148,7 @@ impl<B: Bus> Gateway<B> {
         for (place, session) in (0_u32..).zip(sessions) {
             // The last goes a little before the end, so that its close frame is out in time.
             tokio::time::sleep_until(start + over * place / count).await;
-            let back_after = rand::rng().random_range(0..=BACK_WITHIN_MS);
+            let back_after = BACK_WITHIN_MS * u64::from(place) / u64::from(count);
             session.end(End::draining(CloseCode::Restart, back_after));
         }
         for session in self.core.registry.all() {

@@ -19,3 +19,4 @@ mod stream;
 
 pub use config::{Auth, Config, Origins};
 pub use gateway::{Banning, Gateway};
+pub use stream::Transport;

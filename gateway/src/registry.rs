@@ -154,14 +154,28 @@ impl Handle {
     }
 }
 
+/// Shards of the map of users. Fixed: in which order it is walked depends on no machine.
+const SHARDS: usize = 64;
+
 /// The sessions of this gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
     users: DashMap<UserId, Vec<Arc<Handle>>>,
     sessions: AtomicU64,
     /// Partitions that have begun, and whose sessions do not know yet.
     begun: Mutex<BTreeSet<Partition>>,
     begins: Notify,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            users: DashMap::with_shard_amount(SHARDS),
+            sessions: AtomicU64::default(),
+            begun: Mutex::default(),
+            begins: Notify::new(),
+        }
+    }
 }
 
 impl Registry {

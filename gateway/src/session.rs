@@ -46,9 +46,9 @@ use crate::gateway::Core;
 use crate::handshake::{Admitted, Registered};
 use crate::metrics;
 use crate::registry::{End, Handle, Mail};
-use crate::stream::Stream;
+use crate::stream::{Stream, Transport};
 
-type Socket = WebSocketStream<Stream>;
+type Socket<S> = WebSocketStream<Stream<S>>;
 
 /// Messages from workers that are taken in one turn.
 const MAILS: usize = 64;
@@ -123,7 +123,11 @@ impl<B: Bus> Opening<B> {
 }
 
 /// Serves a socket until it ends. The caller's place among the connections is held until all is over.
-pub(crate) async fn run<B: Bus>(mut socket: Socket, opening: Box<Opening<B>>, place: Place<B>) {
+pub(crate) async fn run<B: Bus, S: Transport>(
+    mut socket: Socket<S>,
+    opening: Box<Opening<B>>,
+    place: Place<B>,
+) {
     let Opening { mut session, mail } = *opening;
     let ended = session.serve(&mut socket, mail).await;
     // What is done once, or rarely, has its memory only meanwhile: all of a task's memory is there as long as the task is.
@@ -167,7 +171,7 @@ impl<B: Bus> Session<B> {
         &self.registered.handle
     }
 
-    async fn serve(&mut self, socket: &mut Socket, mut mail: mpsc::Receiver<Mail>) -> Ended {
+    async fn serve<S: Transport>(&mut self, socket: &mut Socket<S>, mut mail: mpsc::Receiver<Mail>) -> Ended {
         let handle = Arc::clone(&self.registered.handle);
         let mut asking = Asking::default();
         self.heard = Instant::now();
@@ -215,7 +219,11 @@ impl<B: Bus> Session<B> {
     }
 
     /// Takes a frame and those behind it that are there already.
-    fn on_frames(&mut self, first: Option<Result<Message, Error>>, socket: &mut Socket) -> Result<(), Ended> {
+    fn on_frames<S: Transport>(
+        &mut self,
+        first: Option<Result<Message, Error>>,
+        socket: &mut Socket<S>,
+    ) -> Result<(), Ended> {
         self.on_frame(first)?;
         for _ in 1..FRAMES {
             if !self.requests.has_room() {
@@ -230,9 +238,9 @@ impl<B: Bus> Session<B> {
     }
 
     /// Writes all that is ready, and asks for what is not.
-    async fn put_out(
+    async fn put_out<S: Transport>(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut Socket<S>,
         handle: &Handle,
         asking: &mut Asking,
     ) -> Result<(), Ended> {
@@ -306,7 +314,7 @@ impl<B: Bus> Session<B> {
     }
 
     /// Writes what is ready and flushes once.
-    async fn write(&mut self, socket: &mut Socket, handle: &Handle) -> Result<(), Ended> {
+    async fn write<S: Transport>(&mut self, socket: &mut Socket<S>, handle: &Handle) -> Result<(), Ended> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -329,7 +337,7 @@ impl<B: Bus> Session<B> {
 
 /// Writes frames past the WebSocket layer, after what stands in line there: a pong. Nothing is read meanwhile, so no
 /// further one gets between.
-async fn write_all(socket: &mut Socket, frames: &mut Frames) -> Result<(), Error> {
+async fn write_all<S: Transport>(socket: &mut Socket<S>, frames: &mut Frames) -> Result<(), Error> {
     socket.flush().await?;
     metrics::frames_out(frames.count());
     frames.write_to(socket.get_mut()).await?;
@@ -354,7 +362,7 @@ fn broken(error: &Error) -> Ended {
 
 /// Sends the close frame, and reads on until the client has seen it: to drop a connection with unread bytes would be a
 /// reset, in which the code gets lost.
-async fn close(mut socket: Socket, mut rest: Frames, ended: Ended) {
+async fn close<S: Transport>(mut socket: Socket<S>, mut rest: Frames, ended: Ended) {
     let frame = match ended {
         Ended::Gone => None,
         Ended::By(end) => Some(CloseFrame {
@@ -389,6 +397,7 @@ async fn close(mut socket: Socket, mut rest: Frames, ended: Ended) {
 #[cfg(test)]
 mod tests {
     use confab_bus::local::Local;
+    use tokio::net::TcpStream;
 
     /// The size of what an async function of three arguments gives.
     fn size_of_future<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
@@ -399,7 +408,7 @@ mod tests {
     /// handle, the system's registration of its socket, and the mailbox's knowledge of it.
     #[test]
     fn the_task_of_a_session_is_small() {
-        let size = size_of_future(super::run::<Local>);
+        let size = size_of_future(super::run::<Local, TcpStream>);
         assert!(size <= 2304, "{size} bytes");
     }
 }

@@ -1,6 +1,7 @@
 //! Process plumbing: what every Confab process needs and no domain knows of.
 //!
 //! - [`clock`] — the one place that reads wall-clock time.
+//! - [`mistake`] — mistakes made on purpose, for a simulation to notice.
 //! - [`tasks`] — the one place that spawns tasks.
 //! - [`stop`] — the signals that end a process, and what each asks for.
 //! - [`telemetry`] — how logs are written.
@@ -10,6 +11,7 @@
 pub mod admin;
 pub mod clock;
 pub mod metrics;
+pub mod mistake;
 pub mod stop;
 pub mod tasks;
 pub mod telemetry;

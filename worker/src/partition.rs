@@ -47,7 +47,8 @@ use std::time::Duration;
 
 use confab_bus::Bus;
 use confab_chat::{EntryId, Partition, conversation, mailbox};
-use confab_store::{Range, Store, Take};
+use confab_service::mistake::{Mistake, is_made};
+use confab_store::{Key, Range, Record, StatePart, Store, Take};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
@@ -212,7 +213,13 @@ impl<B: Bus, S: Store> Seams<B, S> {
     where
         T::Id: Hash,
     {
-        let records = self.scan(Range::State(T::actor(&id)), Take::All).await?;
+        let mut records = self.scan(Range::State(T::actor(&id)), Take::All).await?;
+        if is_made(Mistake::TornLoad) {
+            let is_head = |record: &Record| matches!(record.key, Key::State(_, StatePart::Head));
+            let again = self.scan(Range::State(T::actor(&id)), Take::All).await?;
+            records.retain(is_head);
+            records.extend(again.into_iter().filter(|record| !is_head(record)));
+        }
         let cached = Cached::load(&id, &records)?;
         Ok((id, cached))
     }

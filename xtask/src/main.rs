@@ -9,6 +9,7 @@
 mod deploy;
 mod house;
 mod services;
+mod sim;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ cargo xtask <command>
              run every test of the workspace, those of the cluster on a real nats-server and a real CQL database, which
              are started where they do not run, and everything that `deploy check` checks; --embedded-only leaves both out
   lint       formatting, clippy with every warning an error, the rules of the house
-  ci         lint, then test: what a change must pass
+  ci         lint, then test, then 200 seeds of the simulation: what a change must pass
 ";
 
 fn main() -> ExitCode {
@@ -53,12 +54,14 @@ fn run(arguments: &[String]) -> Result<()> {
         ["lint"] => lint(),
         ["ci"] => {
             lint()?;
-            test(passed_on)
+            test(passed_on)?;
+            sim::check()
         }
+        ["sim", ref rest @ ..] => sim::run(&root(), rest),
         ["services", ref rest @ ..] => services::run(&root(), rest),
         ["deploy", ref rest @ ..] => deploy::run(&root(), rest),
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}{}{}", deploy::HELP, services::HELP);
+            println!("{HELP}{}{}{}", deploy::HELP, sim::HELP, services::HELP);
             Ok(())
         }
         _ => bail!("no such command: {}\n{HELP}", ours.join(" ")),

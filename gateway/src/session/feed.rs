@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use confab_chat::Event;
 use confab_proto::message::{AttachFrom, Attached, MailboxEvent};
+use confab_service::mistake::{Mistake, is_made};
 use tokio::time::Instant;
 
 use crate::config::ATTACH_TIMEOUT;
@@ -42,6 +43,8 @@ pub(super) struct Feed {
     taken: u64,
     /// The device's cursor at the start, once it is known.
     begun: bool,
+    /// The last event that stands for others which are gone, and the point that those followed.
+    reset: Option<(u64, u64)>,
     ready: VecDeque<MailboxEvent>,
 }
 
@@ -67,6 +70,7 @@ impl Feed {
             }),
             taken: 0,
             begun: false,
+            reset: None,
             ready: VecDeque::new(),
         }
     }
@@ -81,7 +85,16 @@ impl Feed {
         matches!(self.state, State::Live) && self.contacts.is_none()
     }
 
-    /// The answer to an attach.
+    /// Whether an answer resets what is past that already: it came twice, or of two owners the one that knows less was late.
+    /// One that says that the session is ahead counts as long as an answer is waited for.
+    pub(super) fn is_stale(&self, attached: &Attached) -> bool {
+        let waits = matches!(self.state, State::Attaching(..));
+        let says_ahead = attached.reset == Some(attached.after);
+        let is_past = attached.reset.is_some_and(|id| id <= self.taken);
+        self.begun && is_past && !(waits && says_ahead)
+    }
+
+    /// The answer to an attach, unless it [is stale](Self::is_stale).
     pub(super) fn attached(&mut self, attached: &Attached, now: Instant) -> Then {
         if !self.begun {
             self.begun = true;
@@ -95,6 +108,7 @@ impl Feed {
         if let Some(id) = attached.reset {
             // What lies between is gone for good: the list of chats as it now is stands for it.
             self.taken = id;
+            self.reset = Some((id, attached.after));
             self.ready.clear();
             self.ready.push_back(MailboxEvent {
                 id,
@@ -196,8 +210,13 @@ impl Feed {
         self.taken
     }
 
-    /// Events that could not be written: they and all after them are asked for again, though not at once.
-    pub(super) fn rewind(&mut self, last_written: u64, now: Instant) {
+    /// An event that could not be written: it and all after it are asked for again, though not at once; where it stands for
+    /// others that are gone, from where those stood.
+    pub(super) fn rewind(&mut self, unwritten: u64, now: Instant) {
+        let last_written = match self.reset {
+            Some((id, after)) if id == unwritten => after,
+            _ => unwritten.saturating_sub(1),
+        };
         self.ready = VecDeque::new();
         self.taken = last_written;
         self.state = State::Attaching(AttachFrom::After(last_written), now + ATTACH_TIMEOUT);
@@ -213,10 +232,12 @@ impl Feed {
     /// Takes what follows the last one taken. False at a hole.
     fn take(&mut self, events: &[MailboxEvent]) -> bool {
         for event in events {
-            if event.id > self.taken + 1 {
+            let follows = event.id == self.taken + 1;
+            let hole = event.id > self.taken + 1;
+            if hole && !is_made(Mistake::HolePassed) {
                 return false;
             }
-            if event.id == self.taken + 1 {
+            if follows || hole {
                 self.taken = event.id;
                 self.ready.push_back(event.clone());
             }

@@ -143,6 +143,9 @@ impl<B: Bus> Session<B> {
     }
 
     fn on_attached(&mut self, attached: &Attached) -> Then {
+        if self.feed.is_stale(attached) {
+            return Then::Nothing;
+        }
         let first = !self.feed.has_begun();
         if first {
             self.profile = None;
@@ -232,7 +235,7 @@ impl<B: Bus> Session<B> {
             }
             Err(error) => {
                 tracing::warn!(%error, "the list of chats for an event cannot be had, trying again");
-                self.feed.rewind(listing.id.saturating_sub(1), Instant::now());
+                self.feed.rewind(listing.id, Instant::now());
             }
         }
     }

@@ -255,3 +255,34 @@ async fn heartbeats_name_the_last_event_that_was_written() {
         (client.session, 3, false)
     );
 }
+
+#[tokio::test]
+async fn a_reset_that_is_answered_twice_is_one() {
+    let mut desk = Desk::open().await;
+    let mut answer = attached(3, 3);
+    answer.reset = Some(90);
+    let mut client = desk.connect(ALICE, answer.clone()).await;
+    desk.workers.answer("[]").await;
+    assert_eq!(client.ids(1).await, [90]);
+    desk.live(&client, 91..=92).await;
+    assert_eq!(client.ids(2).await, [91, 92]);
+    // Two owners of a mailbox answer both, the second late.
+    desk.answer_attach(&client, answer).await;
+    desk.live(&client, 93..=93).await;
+    assert_eq!(client.ids(1).await, [93]);
+}
+
+#[tokio::test]
+async fn a_reset_whose_list_cannot_be_had_is_not_forgotten() {
+    let mut desk = Desk::open().await;
+    let mut answer = attached(3, 3);
+    answer.reset = Some(90);
+    let mut client = desk.connect(ALICE, answer.clone()).await;
+    drop(crate::soon(desk.workers.queries.recv()).await);
+    // Event 90 alone does not tell that all before it is gone.
+    desk.attaches_after(3).await;
+    desk.answer_attach(&client, answer).await;
+    desk.workers.answer("[]").await;
+    let event = client.next().await;
+    assert_eq!((&event["id"], &event["eventType"]), (&json!(90), &json!("chats")));
+}

@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use confab_bus::Bus;
 use confab_chat::conversation::{self, Input, Need};
 use confab_chat::mailbox::{self, At, Incoming};
-use confab_chat::{ChatKey, Command, EntryId, Timestamp, UserId};
+use confab_chat::{ChatKey, Command, EntryId, Op, Timestamp, UserId};
 use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent, RestoredActor};
 use confab_proto::row::{CursorRow, InboxRow};
 use confab_proto::wire::Wire;
+use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Range, Store, Take, Write};
 
 use super::batch::Batch;
@@ -147,7 +148,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let id = &logged.entry.id;
         let cached = self.chats.working(&command.chat)?;
         if cached.state.covers(self.epoch, logged.seq) {
-            cached.whole = true;
+            cached.whole = !is_made(Mistake::SkipUnpaid);
             self.meters.skipped.increment(1);
             return Ok(());
         }
@@ -165,8 +166,12 @@ impl<B: Bus, S: Store> Owner<B, S> {
                 None => None,
             },
         };
-        let effects =
-            facts.and_then(|facts| guarded(|| conversation::apply(&mut cached.state, input, &facts)));
+        let effects = facts.and_then(|facts| {
+            guarded(|| {
+                taste(command);
+                conversation::apply(&mut cached.state, input, &facts)
+            })
+        });
         let effects = effects.unwrap_or_else(|| {
             self.meters.panics.increment(1);
             tracing::error!(chat = %command.chat, seq = logged.seq, id = &*id.0, "a chat panicked on an entry");
@@ -226,6 +231,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
         if skipped(cached, at) {
             self.meters.skipped.increment(1);
             return Ok(());
+        }
+        if is_made(Mistake::RepeatTaken) {
+            cached.state.seen.clear();
         }
         let incoming: Vec<_> = items.iter().copied().map(incoming).collect();
         let effects = mailbox::deliver(&mut cached.state, at, &incoming);
@@ -339,7 +347,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
 fn skipped(cached: &mut Cached<mailbox::State>, at: At) -> bool {
     let covered = cached.state.covers(at.epoch, at.seq);
-    cached.whole |= covered;
+    cached.whole |= covered && !is_made(Mistake::SkipUnpaid);
     covered
 }
 
@@ -348,6 +356,13 @@ fn incoming(item: &DeliverItem) -> Incoming<'_> {
         chat: &item.chat,
         version: item.version,
         events: &item.events,
+    }
+}
+
+/// Panics on a poisoned message, where a simulation can poison any.
+fn taste(command: &Command) {
+    if let Op::New { text, .. } = &command.op {
+        mistake::taste(text);
     }
 }
 

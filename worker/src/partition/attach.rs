@@ -55,10 +55,20 @@ struct Found {
     last: u64,
     /// The mailbox is of an earlier epoch: what was read of it may not be all.
     lost: bool,
-    /// `None` for a device that must be enrolled first.
-    place: Option<Place>,
+    place: Where,
     user: Option<UserRow>,
     contacts: BTreeSet<UserId>,
+}
+
+/// Where a session goes on, as far as this owner can tell.
+enum Where {
+    /// The device must be enrolled first.
+    Nowhere,
+    /// Events stand that this owner has not come to: another one is ahead of it. What it knows of the mailbox is old, and
+    /// nothing of that is said.
+    Beyond,
+    /// Here.
+    At(Place),
 }
 
 /// Where a session goes on.
@@ -91,7 +101,7 @@ async fn look_up<B: Bus, S: Store>(
         user: None,
         contacts: BTreeSet::new(),
     };
-    if found.place.is_some() && !lost && !ask.away {
+    if matches!(found.place, Where::At(_)) && !lost && !ask.away {
         if !ask.repeat || !known.online {
             found.user = seams.get(Key::User(user.clone())).await?;
         }
@@ -114,7 +124,7 @@ async fn place<B: Bus, S: Store>(
     ask: &Attach,
     moved: Option<CursorRow>,
     last: u64,
-) -> Result<Option<Place>, Fault> {
+) -> Result<Where, Fault> {
     let (cursor, after, claimed) = match ask.from {
         AttachFrom::After(after) => (None, after, after),
         AttachFrom::Cursor { last_event_id } => {
@@ -127,12 +137,16 @@ async fn place<B: Bus, S: Store>(
                 }
             };
             let Some(row) = row.filter(|row| !row.forgotten) else {
-                return Ok(None);
+                return Ok(Where::Nowhere);
             };
             let claimed = last_event_id.unwrap_or(0);
             (Some(row), row.up_to.max(claimed), claimed)
         }
     };
+    let next = Key::Inbox(ask.user.clone(), last + 1);
+    if after > last && seams.record(next).await?.is_some() {
+        return Ok(Where::Beyond);
+    }
     let ahead = claimed > last;
     let page = if ahead {
         Page::default()
@@ -140,7 +154,7 @@ async fn place<B: Bus, S: Store>(
         resume::page(seams, &ask.user, after, last).await?
     };
     let reset = ahead || page.expired;
-    Ok(Some(Place {
+    Ok(Where::At(Place {
         after: after.min(last),
         cursor,
         page,
@@ -161,9 +175,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let mut lost = Vec::new();
         for (ask, found) in asks.into_iter().zip(found) {
             match found.place {
-                Some(_) if found.lost => lost.push(ask.attach),
-                Some(_) => self.attached(ask, found, out),
-                None => self.enroll(ask.attach).await,
+                Where::At(_) | Where::Beyond if found.lost => lost.push(ask.attach),
+                Where::At(_) => self.attached(ask, found, out),
+                Where::Nowhere => self.enroll(ask.attach).await,
+                // The gateway asks again, or another owner has answered.
+                Where::Beyond => {}
             }
         }
         if !lost.is_empty() {
@@ -223,7 +239,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
     fn attached(&mut self, ask: Ask, found: Found, out: &mut Outbox) {
         let Found {
             last,
-            place: Some(place),
+            place: Where::At(place),
             user: row,
             contacts,
             ..
@@ -232,7 +248,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             return;
         };
         let Ask { attach, answer } = ask;
-        let cursor = self.move_cursor(&attach, &place, last);
+        let cursor = self.move_cursor(&attach, &place);
         let row = out.users.get(&attach.user).cloned().or(row);
         let was_online = match self.soft.sessions.told(&attach.user) {
             Some(Told::Online) => true,
@@ -281,11 +297,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
         }
     }
 
-    /// The cursor that a session starts with. What a client says it has processed is acknowledged by that; where it is
-    /// reset it goes on from the last event.
-    fn move_cursor(&mut self, attach: &Attach, place: &Place, last: u64) -> Option<u64> {
+    /// The cursor that a session starts with. What a client says it has processed is acknowledged by that. The one event
+    /// that stands for all that is gone is not: its connection may break before it is there.
+    fn move_cursor(&mut self, attach: &Attach, place: &Place) -> Option<u64> {
         let row = place.cursor?;
-        let up_to = if place.reset { last } else { place.after };
+        let up_to = place.after;
         let now = self.seams.bus.now();
         if up_to != row.up_to || now.0.saturating_sub(row.used_at.0) > USED_NOTE {
             self.set_cursor((attach.user.clone(), attach.device.clone()), up_to);

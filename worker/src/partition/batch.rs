@@ -8,6 +8,7 @@ use confab_chat::{ActorKey, DeviceId};
 use confab_chat::{ChatKey, Command, Delivery, GatewayId, Partition, Rejection, Reply, SessionId, UserId};
 use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
 use confab_proto::wire::Wire;
+use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Write};
 
 use super::bounds;
@@ -116,6 +117,10 @@ impl Mail {
     /// One version's deliveries of a chat.
     pub(super) fn post(&mut self, chat: &ChatKey, version: u64, delivery: Delivery, partitions: u16) {
         let Delivery { to, events, greet } = delivery;
+        let to = match is_made(Mistake::StaleMembers) && !chat.is_dialog() {
+            true => mistake::first_heard(chat.as_str(), to),
+            false => to,
+        };
         let mut groups: BTreeMap<Partition, Vec<UserId>> = BTreeMap::new();
         for user in to {
             let actor = ActorKey::Mailbox(user);
@@ -125,6 +130,16 @@ impl Mail {
             }
         }
         for (partition, to) in groups {
+            if is_made(Mistake::EventsApart) {
+                let apart = events.iter().skip(1).map(|event| DeliverItem {
+                    chat: chat.clone(),
+                    version,
+                    to: to.clone(),
+                    events: vec![event.clone()],
+                    greet: Vec::new(),
+                });
+                self.0.entry(partition).or_default().extend(apart);
+            }
             self.0.entry(partition).or_default().push(DeliverItem {
                 chat: chat.clone(),
                 version,

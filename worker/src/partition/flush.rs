@@ -65,12 +65,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             .set(crate::metrics::number(self.chats.len() + self.mailboxes.len()));
         let (chats, users) = (self.chats.dirty(), self.mailboxes.dirty());
         Round {
-            checkpoint: CheckpointRow {
-                epoch: self.epoch,
-                seq: self.applied,
-                entry_id: self.applied_id.clone(),
-                logic: self.logic,
-            },
+            checkpoint: self.checkpoint(self.applied, &self.applied_id),
             part: (chats.len() + users.len()).div_ceil(PARTS as usize),
             chats,
             users,
@@ -83,18 +78,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let chats = round.chats.split_off(round.chats.len().saturating_sub(most));
         let rest = most - chats.len();
         let users = round.users.split_off(round.users.len().saturating_sub(rest));
-        let mut states = self.chats.writes(&chats);
-        states.append(&mut self.mailboxes.writes(&users));
-        self.meters.flushed.increment(states.len() as u64);
-        let seams = &self.seams;
-        let writes = states
-            .into_iter()
-            .map(|(actor, parts)| seams.write_state(actor, parts));
-        super::concurrently(writes.collect()).await?;
+        self.write(&chats, &users).await?;
         self.chats.settle(&chats);
         self.mailboxes.settle(&users);
         if round.chats.is_empty() && round.users.is_empty() {
-            self.checkpoint(&round.checkpoint).await?;
+            self.end_round(&round.checkpoint).await?;
         } else {
             self.round = Some(round);
         }
@@ -102,21 +90,58 @@ impl<B: Bus, S: Store> Owner<B, S> {
         Ok(())
     }
 
-    async fn checkpoint(&mut self, row: &CheckpointRow) -> Result<(), Fault> {
+    async fn end_round(&mut self, checkpoint: &CheckpointRow) -> Result<(), Fault> {
+        self.put_checkpoint(checkpoint).await?;
+        self.checkpointed = checkpoint.seq;
+        let upto = Position {
+            epoch: checkpoint.epoch,
+            seq: checkpoint.seq,
+        };
+        self.seams.bus.trim(self.partition, upto).await;
+        Ok(())
+    }
+
+    /// Writes what has changed of these states.
+    async fn write(&self, chats: &[ChatKey], users: &[UserId]) -> Result<(), Fault> {
+        let mut states = self.chats.writes(chats);
+        states.append(&mut self.mailboxes.writes(users));
+        self.meters.flushed.increment(states.len() as u64);
+        let seams = &self.seams;
+        let writes = states
+            .into_iter()
+            .map(|(actor, parts)| seams.write_state(actor, parts));
+        super::concurrently(writes.collect()).await?;
+        Ok(())
+    }
+
+    /// Writes all states that have changed.
+    pub(super) async fn write_states(&self) -> Result<(), Fault> {
+        self.write(&self.chats.dirty(), &self.mailboxes.dirty()).await
+    }
+
+    /// What says that everything up to and including an entry is done.
+    fn checkpoint(&self, seq: u64, entry_id: &EntryId) -> CheckpointRow {
+        CheckpointRow {
+            epoch: self.epoch,
+            seq,
+            entry_id: entry_id.clone(),
+            logic: self.logic,
+        }
+    }
+
+    /// Writes that everything up to and including an entry is done.
+    pub(super) async fn write_checkpoint(&self, seq: u64, entry_id: &EntryId) -> Result<(), Fault> {
+        self.put_checkpoint(&self.checkpoint(seq, entry_id)).await
+    }
+
+    async fn put_checkpoint(&self, row: &CheckpointRow) -> Result<(), Fault> {
         let write = Write {
             key: Key::Checkpoint(self.partition),
             timestamp: timestamp(row.epoch, row.seq),
             value: row.encode(),
             expires: None,
         };
-        self.seams.write(vec![write]).await?;
-        self.checkpointed = row.seq;
-        let upto = Position {
-            epoch: row.epoch,
-            seq: row.seq,
-        };
-        self.seams.bus.trim(self.partition, upto).await;
-        Ok(())
+        self.seams.write(vec![write]).await
     }
 
     async fn flush_cursors(&mut self) -> Result<(), Fault> {

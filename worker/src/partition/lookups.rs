@@ -11,6 +11,7 @@ use confab_chat::conversation::{Facts, MarkFacts, Need};
 use confab_chat::limits::BUCKET_MESSAGES;
 use confab_chat::row::{ClientIdRow, MarkKind, MessageRow, Row};
 use confab_chat::{ChatKey, Timestamp, UserId};
+use confab_service::mistake::{Mistake, is_made};
 use confab_store::{Key, Range, Record, Store, Take};
 
 use crate::seams::{Fault, Seams, decode};
@@ -233,6 +234,8 @@ fn higher(fact: &mut NearMark, other: NearMark) {
 
 async fn find<B: Bus, S: Store>(seams: &Seams<B, S>, chat: &ChatKey, need: &Need) -> Result<Found, Fault> {
     Ok(match need {
+        Need::ClientId { .. } if is_made(Mistake::ClientIdUnseen) => Found::ClientId(None, None),
+        Need::Marks { .. } if is_made(Mistake::FirstMarkForgotten) => Found::Marks(MarkFacts::default()),
         Need::ClientId {
             sender,
             client_message_id,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use confab_bus::{Bus, Input, PartitionReader, Position};
 use confab_chat::Partition;
 use confab_proto::message::{Announcement, Logged, Signal};
+use confab_service::mistake::{Mistake, is_made};
 use confab_store::Store;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -149,6 +150,12 @@ impl<B: Bus, S: Store> Owner<B, S> {
         self.meters.age.record(Duration::from_millis(age));
         self.meters.batch.record(crate::metrics::number(entries.len()));
         let batch = self.apply(entries).await?;
+        if is_made(Mistake::StateBeforeEffects) {
+            self.write_states().await?;
+        }
+        if is_made(Mistake::CheckpointAhead) {
+            self.write_checkpoint(last.seq, &last.entry.id).await?;
+        }
         self.send(batch, last).await?;
         self.oldest.none_left(self.partition);
         self.meters.batch_seconds.record(begun.elapsed());

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use confab_bus::Bus;
 use confab_chat::{EntryId, GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, Logged, MailboxEvent, ToGateway};
+use confab_service::mistake::{Mistake, is_made};
 use confab_store::Store;
 use futures_util::future::try_join;
 
@@ -22,13 +23,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
         if !self.config.rows_follow_log {
             rows.push(self.reach(last.seq, &last.entry.id));
         }
-        self.seams.write(rows).await?;
-        for (seq, gateway, message) in batch.replies {
-            self.seams
-                .bus
-                .deliver(self.partition, seq, &gateway, message)
-                .await;
+        if is_made(Mistake::ReplyBeforeRows) {
+            self.send_replies(std::mem::take(&mut batch.replies)).await;
         }
+        self.seams.write(rows).await?;
+        self.send_replies(batch.replies).await;
         // What is live follows from the rows; that deliveries to other mailboxes are acknowledged is nothing to it.
         let mail = self.entries(batch.mail);
         let seams = self.seams.clone();
@@ -38,6 +37,15 @@ impl<B: Bus, S: Store> Owner<B, S> {
             self.after_batch(batch.greets, batch.waiting).await?;
         }
         Ok(())
+    }
+
+    async fn send_replies(&self, replies: Vec<(u64, GatewayId, ToGateway)>) {
+        for (seq, gateway, message) in replies {
+            self.seams
+                .bus
+                .deliver(self.partition, seq, &gateway, message)
+                .await;
+        }
     }
 
     /// The entries that bring mail to each partition.

@@ -1,9 +1,13 @@
 //! Two owners of one partition, and one that was stopped for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use confab_chat::{Partition, SessionId};
-use confab_proto::message::{Beat, Signal};
+use confab_chat::{Event, Partition, SessionId, Timestamp};
+use confab_proto::message::{Attach, AttachFrom, Beat, DeliveryBody, Signal};
+use confab_proto::row::{CursorRow, InboxRow};
+use confab_proto::wire::Wire;
+use confab_store::{Key, Store, Write};
 use confab_worker::{Config, Placement};
 
 use crate::support::pausable::Pausable;
@@ -144,4 +148,87 @@ async fn two_fixed_owners_say_no_more_than_the_same_twice() {
     assert!(heard.iter().all(|(_, who)| *who == user("alice")));
     one.abort().await;
     two.abort().await;
+}
+
+/// An event of alice that another owner of her mailbox has written, and that this one has not come to yet.
+async fn one_more_event(world: &World) -> u64 {
+    let last = world.inbox("alice", 1).await.len() as u64;
+    let row = InboxRow {
+        at: Timestamp(world.now()),
+        chat: dialog("alice", "bob"),
+        version: last + 1,
+        event: Arc::new(Event::Chats),
+        rest: 0,
+    };
+    let write = Write {
+        key: Key::Inbox(user("alice"), last + 1),
+        timestamp: last + 1,
+        value: row.encode(),
+        expires: None,
+    };
+    world.store.write(vec![write]).await.unwrap();
+    last + 1
+}
+
+/// Whether a session has been answered by the time that another one is which asked later.
+async fn is_answered(world: &mut World, asks: Attach) -> bool {
+    let session = asks.session;
+    world.gateway.signal("alice", Signal::Attach(asks)).await;
+    let later = Attach {
+        from: AttachFrom::After(0),
+        repeat: true,
+        ..world.gateway.attach_of("alice", "other")
+    };
+    world.gateway.attach(later).await;
+    world.gateway.heard(
+        |message| matches!(&message.body, DeliveryBody::Attached(attached) if attached.session == session),
+    )
+}
+
+#[tokio::test]
+async fn an_owner_that_is_behind_does_not_take_a_session_for_ahead() {
+    let (mut world, worker) = World::with_worker().await;
+    world.befriend("bob", "alice").await;
+    let seen = one_more_event(&world).await;
+    let ask = Attach {
+        from: AttachFrom::After(seen),
+        repeat: true,
+        ..world.gateway.attach_of("alice", "phone")
+    };
+    assert!(!is_answered(&mut world, ask).await, "by whoever knows too little");
+    // Of what nobody has written it is sure.
+    let ask = Attach {
+        from: AttachFrom::After(seen + 10),
+        repeat: true,
+        ..world.gateway.attach_of("bob", "phone")
+    };
+    let last = world.inbox("bob", 1).await.len() as u64;
+    assert_eq!(world.gateway.attach(ask).await.reset, Some(last));
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn an_owner_that_is_behind_moves_no_cursor_back() {
+    let (mut world, worker) = World::with_worker().await;
+    world.befriend("bob", "alice").await;
+    world.gateway.connect("alice", "phone").await;
+    let seen = one_more_event(&world).await;
+    let key = Key::Cursor(user("alice"), device("phone"));
+    let before = world.store.get(key.clone()).await.unwrap().unwrap();
+    let row = CursorRow {
+        up_to: seen,
+        ..CursorRow::decode(&before.value).unwrap()
+    };
+    let write = Write {
+        key: key.clone(),
+        timestamp: before.timestamp + 1,
+        value: row.encode(),
+        expires: None,
+    };
+    world.store.write(vec![write]).await.unwrap();
+    let ask = world.gateway.attach_of("alice", "phone");
+    assert!(!is_answered(&mut world, ask).await, "by whoever knows too little");
+    worker.shutdown(Duration::from_secs(5)).await;
+    let after = world.store.get(key).await.unwrap().unwrap();
+    assert_eq!(CursorRow::decode(&after.value).unwrap().up_to, seen);
 }

@@ -1,0 +1,125 @@
+//! Whether the invariants held, from what all clients saw and from what stands in the end.
+//!
+//! - [`reference`] is one straight pass over the logs: what must stand.
+//! - [`tables`] compares it with what stands: nothing lost, no holes, one order, the same bytes (1 to 5, 7).
+//! - [`answers`] holds responses against rows: one clientMessageId is one message, marks never go back (1, 2, 5).
+//! - [`events`] holds events against inboxes: consecutive from where the device stood, nothing foreign (3, 4, 8).
+//! - [`reads`] holds queries against what was known when they were asked (6, 8).
+//!
+//! Where the log itself lost what it had acknowledged there is no straight pass; the rest holds even then.
+
+mod answers;
+mod events;
+mod reads;
+mod reference;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use confab_chat::row::MessageRow;
+use confab_chat::{ChatKey, GatewayId, Timestamp, UserId};
+use confab_proto::message::ToGateway;
+use confab_proto::row::InboxRow;
+use confab_proto::wire::Wire;
+use confab_store::Key;
+
+use crate::bus::Era;
+use crate::history::Records;
+use crate::plan::Story;
+use crate::store::Cell;
+use reference::Reference;
+
+/// Of one kind of violation so many are told.
+const TOLD: usize = 4;
+
+/// What stands in the end.
+#[derive(Debug)]
+pub struct Finals {
+    /// How many partitions the log has.
+    pub partitions: u16,
+    /// What the run was about.
+    pub story: Story,
+    /// The logs.
+    pub eras: Vec<Era>,
+    /// The rows.
+    pub rows: Vec<(Key, Cell)>,
+    /// Every answer that was sent, and to which gateway.
+    pub replies: Vec<(GatewayId, ToGateway)>,
+    /// Whether events expire within a run.
+    pub expires: bool,
+    /// The time in the end.
+    pub now: Timestamp,
+}
+
+/// The rows that clients see, decoded.
+#[derive(Debug, Default)]
+struct Standing {
+    messages: BTreeMap<ChatKey, BTreeMap<u64, MessageRow>>,
+    inboxes: BTreeMap<UserId, BTreeMap<u64, InboxRow>>,
+}
+
+/// What was broken, in words; a few of each kind.
+#[derive(Debug, Default)]
+struct Broken {
+    found: Vec<String>,
+    kinds: BTreeMap<&'static str, usize>,
+}
+
+impl Broken {
+    fn add(&mut self, kind: &'static str, what: std::fmt::Arguments<'_>) {
+        let told = self.kinds.entry(kind).or_default();
+        *told += 1;
+        if *told <= TOLD {
+            self.found.push(format!("{kind}: {what}"));
+        }
+    }
+}
+
+/// Every violation, in words.
+#[must_use]
+pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
+    let mut broken = Broken::default();
+    let standing = Standing::of(finals, &mut broken);
+    let reference = (finals.story == Story::Ordinary).then(|| Reference::of(finals));
+    if let Some(reference) = &reference {
+        tables::check(reference, finals, &mut broken);
+    }
+    tables::numbers(&standing, &mut broken);
+    answers::check(records, &standing, &mut broken);
+    events::check(records, finals, &standing, reference.as_ref(), &mut broken);
+    reads::check(records, reference.as_ref(), &mut broken);
+    broken.found
+}
+
+impl Standing {
+    fn of(finals: &Finals, broken: &mut Broken) -> Self {
+        let mut standing = Self::default();
+        for (key, cell) in &finals.rows {
+            match key {
+                Key::Message(chat, id) => match MessageRow::decode(&cell.value) {
+                    Ok(row) => {
+                        standing
+                            .messages
+                            .entry(chat.clone())
+                            .or_default()
+                            .insert(*id, row);
+                    }
+                    Err(error) => broken.add("a row cannot be read", format_args!("{key:?}: {error}")),
+                },
+                Key::Inbox(user, id) => match InboxRow::decode(&cell.value) {
+                    Ok(row) => {
+                        standing.inboxes.entry(user.clone()).or_default().insert(*id, row);
+                    }
+                    Err(error) => broken.add("a row cannot be read", format_args!("{key:?}: {error}")),
+                },
+                _ => {}
+            }
+        }
+        standing
+    }
+}
+
+/// A chat as one of its users names it.
+fn chat_key(user: &str, name: &str) -> Option<ChatKey> {
+    ChatKey::named_by(&UserId::parse(user).ok()?, name).ok()
+}
