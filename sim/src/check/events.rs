@@ -21,11 +21,23 @@ pub(super) fn check(
     // A `chats` event may stand for what is not kept any more, where anything is not kept.
     let resets = finals.expires || finals.story == Story::LostLog;
     let mut begun: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for connection in &records.connections {
-        consecutive(connection, resets, &begun, broken);
+        let device = (connection.user.as_str(), connection.device.as_str());
+        // Where anything is not kept, a list that stands for it acknowledges what it stands for, and one whose number
+        // happens to be the next looks like any other.
+        let acked = if resets {
+            connection.acked.max(told.get(&device).copied())
+        } else {
+            connection.acked
+        };
+        consecutive(connection, acked, resets, &begun, broken);
         if let Some(first) = connection.events.first() {
-            let device = (connection.user.as_str(), connection.device.as_str());
             begun.entry(device).or_insert(first.id - 1);
+        }
+        if let Some(last) = connection.events.iter().map(|event| event.id).max() {
+            let highest = told.entry(device).or_default();
+            *highest = last.max(*highest);
         }
         let inbox = UserId::parse(&connection.user).ok();
         let inbox = inbox.and_then(|user| standing.inboxes.get(&user).map(|inbox| (user, inbox)));
@@ -51,21 +63,18 @@ pub(super) fn check(
 /// From where the device stood, one by one.
 fn consecutive(
     connection: &Connection,
+    acked: Option<u64>,
     resets: bool,
     begun: &BTreeMap<(&str, &str), u64>,
     broken: &mut Broken,
 ) {
     let Connection {
-        user,
-        device,
-        asked,
-        acked,
-        ..
+        user, device, asked, ..
     } = connection;
     let mut ids = connection.events.iter();
     let Some(first) = ids.next() else { return };
     let begun = begun.get(&(user.as_str(), device.as_str())).copied();
-    let may_begin = match (asked, *acked, begun) {
+    let may_begin = match (asked, acked, begun) {
         (Some(asked), ..) => *asked..=*asked,
         (None, Some(acked), Some(begun)) => begun.min(acked)..=acked.max(begun),
         _ => 0..=u64::MAX,
