@@ -72,6 +72,19 @@ impl Tables {
         all.into_rows()
     }
 
+    /// Every row as each two of the replicas have it.
+    #[must_use]
+    pub fn quorums(&self) -> Vec<Vec<(Key, Cell)>> {
+        let replicas = self.replicas.lock();
+        let without = |skipped: usize| {
+            let mut pair = Replica::default();
+            let kept = replicas.iter().enumerate().filter(|(nth, _)| *nth != skipped);
+            kept.for_each(|(_, replica)| pair.merge(replica));
+            pair.into_rows()
+        };
+        (0..REPLICAS).map(without).collect()
+    }
+
     fn put(&self, replica: usize, rows: &[Write]) {
         let mut replicas = self.replicas.lock();
         for row in rows {

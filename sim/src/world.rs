@@ -203,6 +203,7 @@ fn finish(world: &World) -> Outcome {
         story: world.plan.story,
         eras,
         rows: world.tables.rows(),
+        quorums: world.tables.quorums(),
         replies: world.hub.replies(),
         expires: world.plan.retention < Duration::from_secs(86_400),
         now: crate::clock::now(0),
