@@ -43,6 +43,8 @@ pub struct Finals {
     pub eras: Vec<Era>,
     /// The rows.
     pub rows: Vec<(Key, Cell)>,
+    /// The rows as each two of the replicas have them: whoever reads asks two.
+    pub quorums: Vec<Vec<(Key, Cell)>>,
     /// Every answer that was sent, and to which gateway.
     pub replies: Vec<(GatewayId, ToGateway)>,
     /// Whether events expire within a run.

@@ -72,6 +72,19 @@ impl Tables {
         all.into_rows()
     }
 
+    /// Every row as each two of the replicas have it.
+    #[must_use]
+    pub fn quorums(&self) -> Vec<Vec<(Key, Cell)>> {
+        let replicas = self.replicas.lock();
+        let without = |skipped: usize| {
+            let mut pair = Replica::default();
+            let kept = replicas.iter().enumerate().filter(|(nth, _)| *nth != skipped);
+            kept.for_each(|(_, replica)| pair.merge(replica));
+            pair.into_rows()
+        };
+        (0..REPLICAS).map(without).collect()
+    }
+
     fn put(&self, replica: usize, rows: &[Write]) {
         let mut replicas = self.replicas.lock();
         for row in rows {
@@ -111,69 +124,87 @@ pub struct SimStore {
     host: Host,
 }
 
-/// How a write comes out.
-enum Outcome {
-    Stands,
-    Fails,
+/// What becomes of rows that stand or do not stand together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// They stand on two replicas, or on all.
+    Stand,
+    /// They stand on one replica.
+    OnOne(usize),
+    /// They never stand.
+    Never,
+    /// They stand after a while, so many milliseconds.
+    Later((u64, u64)),
 }
 
 impl SimStore {
-    /// Rows that stand or do not stand together.
-    async fn write_group(&self, rows: Vec<Write>) -> Outcome {
-        let (tables, faults) = (&self.tables, &self.tables.faults);
-        let one = || usize::try_from(faults.between(0, REPLICAS as u64 - 1)).unwrap_or(0);
+    /// What goes wrong with a write, if anything does: once a call, so that a large one fails no more often than a small one.
+    fn fault(&self) -> Option<Fate> {
+        let faults = &self.tables.faults;
         if let Some(replica) = self.host.only_replica() {
             faults.count(Fault::OneReplica);
-            tables.put(replica % REPLICAS, &rows);
-            return Outcome::Fails;
+            return Some(Fate::OnOne(replica % REPLICAS));
         }
-        if faults.strikes(Fault::WriteNever) {
-            return Outcome::Fails;
-        }
-        if faults.strikes(Fault::OneReplica) {
-            tables.put(one(), &rows);
-            return Outcome::Fails;
-        }
-        let later = [(Fault::WriteLater, LATER), (Fault::WriteMinutes, MINUTES)];
-        for (fault, (low, high)) in later {
-            if faults.strikes(fault) {
+        let fates = [
+            (Fault::WriteNever, Fate::Never),
+            (Fault::OneReplica, Fate::OnOne(self.any_replica())),
+            (Fault::WriteLater, Fate::Later(LATER)),
+            (Fault::WriteMinutes, Fate::Later(MINUTES)),
+            (Fault::WriteNow, Fate::Stand),
+        ];
+        let struck = fates.into_iter().find(|(fault, _)| faults.strikes(*fault));
+        struck.map(|(_, fate)| fate)
+    }
+
+    fn any_replica(&self) -> usize {
+        let nth = self.tables.faults.between(0, REPLICAS as u64 - 1);
+        usize::try_from(nth).unwrap_or(0)
+    }
+
+    /// Rows that stand or do not stand together meet their fate.
+    async fn write_group(&self, rows: Vec<Write>, fate: Fate) {
+        let (tables, faults) = (&self.tables, &self.tables.faults);
+        match fate {
+            Fate::Never => {}
+            Fate::OnOne(replica) => tables.put(replica, &rows),
+            Fate::Later((low, high)) => {
                 for replica in 0..REPLICAS {
                     tables.put_later(faults.while_of(low, high), replica, rows.clone());
                 }
-                return Outcome::Fails;
             }
-        }
-        let missing = faults.strikes(Fault::ReplicaMisses).then(one);
-        for replica in (0..REPLICAS).filter(|replica| Some(*replica) != missing) {
-            if faults.chance(10) {
-                faults.dawdle().await;
-                self.host.runs().await;
+            Fate::Stand => {
+                let missing = faults.strikes(Fault::ReplicaMisses).then(|| self.any_replica());
+                for replica in (0..REPLICAS).filter(|replica| Some(*replica) != missing) {
+                    if faults.chance(10) {
+                        faults.dawdle().await;
+                        self.host.runs().await;
+                    }
+                    tables.put(replica, &rows);
+                }
             }
-            tables.put(replica, &rows);
-        }
-        match faults.strikes(Fault::WriteNow) {
-            true => Outcome::Fails,
-            false => Outcome::Stands,
         }
     }
 
     async fn write_groups(&self, groups: Vec<Vec<Write>>) -> Result<(), StoreError> {
         self.host.runs().await;
-        self.tables.faults.dawdle().await;
+        let faults = &self.tables.faults;
+        faults.dawdle().await;
         trace::tell(Some(&self.host), format_args!("writes {groups:?}"));
-        let mut fails = false;
+        let fault = self.fault();
+        let hit_all = groups.len() == 1 || self.host.only_replica().is_some() || faults.chance(50);
         for group in groups {
-            if self.tables.faults.chance(15) {
-                self.tables.faults.dawdle().await;
+            if faults.chance(15) {
+                faults.dawdle().await;
             }
             self.host.runs().await;
-            fails |= matches!(self.write_group(group).await, Outcome::Fails);
+            let fate = fault.filter(|_| hit_all || faults.chance(50));
+            self.write_group(group, fate.unwrap_or(Fate::Stand)).await;
         }
-        self.tables.faults.dawdle().await;
+        faults.dawdle().await;
         self.host.runs().await;
-        match fails {
-            true => Err(StoreError::Unavailable("timed out (simulated)".to_owned())),
-            false => Ok(()),
+        match fault {
+            Some(_) => Err(StoreError::Unavailable("timed out (simulated)".to_owned())),
+            None => Ok(()),
         }
     }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use confab_chat::{ActorKey, mailbox};
+use confab_proto::wire::Wire as _;
 use confab_service::Tasks;
-use confab_store::Key;
+use confab_store::{Key, StatePart};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -87,10 +89,12 @@ impl World {
     /// The number of each user's last event.
     fn last_events(&self) -> BTreeMap<String, u64> {
         let mut last = BTreeMap::new();
-        for (key, _) in self.tables.rows() {
-            if let Key::Inbox(user, id) = key {
-                let known = last.entry(user.as_str().to_owned()).or_default();
-                *known = id.max(*known);
+        for (key, cell) in self.tables.rows() {
+            // Not the last row: where a log was lost, rows may stand that count for nothing.
+            if let Key::State(ActorKey::Mailbox(user), StatePart::Head) = key
+                && let Ok(head) = mailbox::Head::decode(&cell.value)
+            {
+                last.insert(user.as_str().to_owned(), head.last);
             }
         }
         last
@@ -203,6 +207,7 @@ fn finish(world: &World) -> Outcome {
         story: world.plan.story,
         eras,
         rows: world.tables.rows(),
+        quorums: world.tables.quorums(),
         replies: world.hub.replies(),
         expires: world.plan.retention < Duration::from_secs(86_400),
         now: crate::clock::now(0),

@@ -12,13 +12,16 @@ use confab_store::{Key, StatePart};
 
 use super::reference::Reference;
 use super::{Broken, Finals, Standing};
+use crate::store::Cell;
 
 /// What came to a mailbox, in order: which version of a chat, and one of its events.
 type Came = Vec<(u64, Arc<Event>)>;
 
 pub(super) fn check(reference: &Reference, finals: &Finals, broken: &mut Broken) {
-    rows(reference, finals, broken);
-    states(reference, finals, broken);
+    for found in &finals.quorums {
+        rows(reference, found, broken);
+        states(reference, found, broken);
+    }
     mail(reference, finals, broken);
     replies(reference, finals, broken);
     checkpoints(finals, broken);
@@ -38,9 +41,9 @@ fn is_made_by_entries(key: &Key) -> bool {
     }
 }
 
-fn rows(reference: &Reference, finals: &Finals, broken: &mut Broken) {
+fn rows(reference: &Reference, found: &[(Key, Cell)], broken: &mut Broken) {
     let mut seen = BTreeSet::new();
-    for (key, cell) in finals.rows.iter().filter(|(key, _)| is_made_by_entries(key)) {
+    for (key, cell) in found.iter().filter(|(key, _)| is_made_by_entries(key)) {
         seen.insert(key);
         match reference.rows.get(key) {
             Some((timestamp, value)) if (*timestamp, value) == (cell.timestamp, &cell.value) => {}
@@ -82,10 +85,10 @@ fn expected_states(reference: &Reference) -> BTreeMap<Key, Bytes> {
     states
 }
 
-fn states(reference: &Reference, finals: &Finals, broken: &mut Broken) {
+fn states(reference: &Reference, rows: &[(Key, Cell)], broken: &mut Broken) {
     let expected = expected_states(reference);
     let mut found = BTreeMap::new();
-    for (key, cell) in &finals.rows {
+    for (key, cell) in rows {
         if matches!(key, Key::State(..)) && !cell.value.is_empty() {
             found.insert(key, &cell.value);
         }
