@@ -80,7 +80,7 @@ fn rows(criterion: &mut Criterion) {
     let bytes = row.encode();
     let mut group = criterion.benchmark_group("rows");
     group.bench_function("a message encoded", |bencher| {
-        bencher.iter(|| black_box(&row).encode())
+        bencher.iter(|| black_box(&row).encode());
     });
     group.bench_function("a message decoded", |bencher| {
         bencher.iter(|| MessageRow::decode(black_box(&bytes)));
