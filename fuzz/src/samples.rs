@@ -50,7 +50,7 @@ fn op(kind: usize, message_id: u64, other: UserId) -> Op {
             name: "a group".to_owned(),
             participants: vec![other],
             photo_url: None,
-            history_all: message_id % 2 == 0,
+            history_all: message_id.is_multiple_of(2),
         },
         8 => Op::AddParticipants {
             participants: vec![other],

@@ -35,9 +35,11 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+type Target = (&'static str, fn(&[u8]));
+
 #[test]
 fn the_corpus_breaks_nothing() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [Target; 4] = [
         ("client_frame", confab_fuzz::client_frame),
         ("wire", confab_fuzz::wire),
         ("state", confab_fuzz::state),

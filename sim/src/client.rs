@@ -100,7 +100,7 @@ pub struct Device {
     /// The connection at present.
     connection: usize,
     reads_again: Option<Instant>,
-    last_word: bool,
+    last_word: Option<Instant>,
 }
 
 /// A request of which nothing was heard for so long is one whose connection is dead.
@@ -127,7 +127,7 @@ impl Device {
             known: Known::default(),
             connection: 0,
             reads_again: None,
-            last_word: false,
+            last_word: None,
         }
     }
 
@@ -171,7 +171,7 @@ impl Device {
         let progress = Progress {
             cursor: self.cursor,
             open: self.outbox.len(),
-            last_word: self.last_word,
+            last_word: self.last_word.is_some(),
         };
         let key = (self.user.clone(), self.name.clone());
         self.shared.progress.lock().insert(key, progress);

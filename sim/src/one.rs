@@ -54,7 +54,7 @@ pub(crate) fn run(seed: u64, arguments: &[&str]) -> Result<ExitCode> {
     entropy::seed(seed);
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string();
-        let poisoned = panic.payload_as_str() == Some("poisoned");
+        let poisoned = panic.payload().downcast_ref() == Some(&"poisoned");
         if let Ok(mut panics) = PANICS.lock()
             && !poisoned
         {

@@ -46,7 +46,8 @@ pub(super) fn check(
                 .as_ref()
                 .and_then(|(user, inbox)| Some((user, inbox.get(&event.id)?)));
             let fits = row.is_some_and(|(user, row)| is_same(user, row, event));
-            if !fits && !(resets && event.kind == "chats") {
+            let resets = resets && event.kind == "chats";
+            if !fits && !resets {
                 broken.add(
                     "an event is not the one in the inbox",
                     format_args!(
@@ -79,7 +80,8 @@ fn consecutive(
         (None, Some(acked), Some(begun)) => begun.min(acked)..=acked.max(begun),
         _ => 0..=u64::MAX,
     };
-    if !may_begin.contains(&(first.id - 1)) && !(resets && first.kind == "chats") {
+    let is_reset = resets && first.kind == "chats";
+    if !is_reset && !may_begin.contains(&(first.id - 1)) {
         broken.add(
             "a connection does not begin where its device stood",
             format_args!("{user}/{device}: event {} first, asked after {asked:?}, acknowledged {acked:?}, begun {begun:?}", first.id),

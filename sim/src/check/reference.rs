@@ -21,6 +21,9 @@ use super::Finals;
 /// Whose answer it is.
 type Asked = (GatewayId, SessionId, RequestId);
 
+/// What one chat sent to one user: its version, and the events of that version.
+pub(super) type Sent = (u64, Vec<Arc<Event>>);
+
 /// What a straight pass gives.
 #[derive(Debug, Default)]
 pub(super) struct Reference {
@@ -29,7 +32,7 @@ pub(super) struct Reference {
     /// The rows of chats and mailboxes, with their timestamps.
     pub(super) rows: BTreeMap<Key, (u64, Bytes)>,
     /// What each chat sent to each user, in order.
-    pub(super) sent: BTreeMap<(UserId, ChatKey), Vec<(u64, Vec<Arc<Event>>)>>,
+    pub(super) sent: BTreeMap<(UserId, ChatKey), Vec<Sent>>,
     /// Every answer, one a copy of the entry that is answered.
     pub(super) replies: BTreeMap<Asked, Vec<Result<Reply, Rejection>>>,
     /// Who ever was a member of a group.

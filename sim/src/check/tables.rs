@@ -14,8 +14,8 @@ use super::reference::Reference;
 use super::{Broken, Finals, Standing};
 use crate::store::Cell;
 
-/// What came to a mailbox, in order: which version of a chat, and one of its events.
-type Came = Vec<(u64, Arc<Event>)>;
+/// What came to a mailbox: which version of a chat, and one of its events.
+type Came = (u64, Arc<Event>);
 
 pub(super) fn check(reference: &Reference, finals: &Finals, broken: &mut Broken) {
     for found in &finals.quorums {
@@ -111,7 +111,7 @@ fn states(reference: &Reference, rows: &[(Key, Cell)], broken: &mut Broken) {
 
 /// Every mailbox has what every chat sent to it, all of it, once, in the chat's order.
 fn mail(reference: &Reference, finals: &Finals, broken: &mut Broken) {
-    let mut came: BTreeMap<(UserId, ChatKey), BTreeMap<u64, (u64, Arc<Event>)>> = BTreeMap::new();
+    let mut came: BTreeMap<(UserId, ChatKey), BTreeMap<u64, Came>> = BTreeMap::new();
     for (key, cell) in &finals.rows {
         if let (Key::Inbox(user, id), Ok(row)) = (key, InboxRow::decode(&cell.value)) {
             let of_chat = came.entry((user.clone(), row.chat)).or_default();
@@ -120,9 +120,9 @@ fn mail(reference: &Reference, finals: &Finals, broken: &mut Broken) {
     }
     let pairs: BTreeSet<_> = came.keys().chain(reference.sent.keys()).cloned().collect();
     for pair in pairs {
-        let got: Came = came.remove(&pair).unwrap_or_default().into_values().collect();
+        let got: Vec<Came> = came.remove(&pair).unwrap_or_default().into_values().collect();
         let sent = reference.sent.get(&pair).map(Vec::as_slice).unwrap_or_default();
-        let sent: Came = sent
+        let sent: Vec<Came> = sent
             .iter()
             .flat_map(|(version, events)| events.iter().map(|event| (*version, Arc::clone(event))))
             .collect();

@@ -1,8 +1,11 @@
 //! What comes to the mind of whoever holds the device.
 
+use std::time::Duration;
+
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Device, Phase};
 use crate::faults::Fault;
@@ -11,6 +14,8 @@ use crate::faults::Fault;
 const OPEN: usize = 12;
 /// So many clientMessageIds a device uses, so that some are used again.
 const OWN_IDS: u64 = 400;
+/// Whoever has no event of its own last word for so long never gets it.
+const MISSED: Duration = Duration::from_secs(5);
 /// Frames that are no requests, or none that is allowed.
 const ODD: [&str; 6] = [
     "",
@@ -44,16 +49,18 @@ impl Device {
         }
     }
 
-    /// After this one every device of the user can tell that it has everything.
+    /// After this one every device of the user can tell that it has everything. A new device that was let in while its
+    /// mailbox did not answer begins only when it does, and may miss its own word: then it says another.
     fn say_last_word(&mut self) {
-        if self.last_word || self.outbox.len() > 0 {
+        let may_have_missed = |said: Instant| self.cursor.is_none() && said.elapsed() > MISSED;
+        if self.outbox.len() > 0 || self.last_word.is_some_and(|said| !may_have_missed(said)) {
             return;
         }
-        self.last_word = true;
+        self.last_word = Some(Instant::now());
         let payload = json!({
             "chatId": self.user,
             "message": "the last word",
-            "clientMessageId": format!("{}-last", self.name),
+            "clientMessageId": format!("{}-last-{}", self.name, crate::clock::millis()),
         });
         self.request("new", payload);
     }
@@ -76,10 +83,10 @@ impl Device {
 
     fn send(&mut self) {
         let chat = self.any_chat();
-        self.send_to(chat);
+        self.send_to(&chat);
     }
 
-    fn send_to(&mut self, chat: String) {
+    fn send_to(&mut self, chat: &str) {
         let number = self.rng.random_range(0..OWN_IDS);
         let text = match self.shared.faults.strikes(Fault::Poison) {
             true => confab_service::mistake::POISON.to_owned(),
@@ -94,7 +101,7 @@ impl Device {
         if self.rng.random_bool(0.95) {
             payload["clientMessageId"] = json!(format!("m{number}"));
         }
-        let last = self.known.chat(&chat).last;
+        let last = self.known.chat(chat).last;
         if last > 0 && self.rng.random_bool(0.1) {
             payload["replyTo"] = json!(self.rng.random_range(1..=last));
         }
@@ -105,7 +112,7 @@ impl Device {
     fn pipeline(&mut self) {
         let chat = self.any_chat();
         for _ in 0..self.rng.random_range(2..5) {
-            self.send_to(chat.clone());
+            self.send_to(&chat);
         }
     }
 
