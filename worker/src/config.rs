@@ -39,7 +39,7 @@ pub struct Config {
     /// How many chats, and how many mailboxes, each partition keeps in memory beside those not yet written.
     pub cached_states: usize,
     /// How often changed states are written, and the checkpoint after them. What is not written is replayed from
-    /// the log after a crash; what changes several times in between is written once.
+    /// the log after a crash.
     pub flush_every: Duration,
     /// How long a mailbox keeps an event.
     pub inbox_retention: Duration,
@@ -73,7 +73,7 @@ impl Config {
             handover: Duration::from_secs(2),
             batch: 512,
             cached_states: 8192,
-            flush_every: Duration::from_secs(1),
+            flush_every: Duration::from_millis(250),
             inbox_retention: Duration::from_secs(7 * 24 * 3600),
             query_tasks: 16,
             // Two beats of 10 s missed, and a little for the way; the sweep runs every second. Together below 25 s.

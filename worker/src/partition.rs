@@ -60,7 +60,6 @@ use crate::oldest::Oldest;
 use crate::seams::{Fault, Seams};
 use ahead::Ahead;
 use cache::{Cache, Cached, Stored};
-use flush::Round;
 pub(crate) use said::Begins;
 use signals::Soft;
 
@@ -116,8 +115,6 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     applied_id: EntryId,
     /// Up to where the checkpoint row stands.
     checkpointed: u64,
-    /// What is being written.
-    round: Option<Round>,
     /// The version of the logic in force.
     logic: u32,
     chats: Cache<conversation::State>,

@@ -218,29 +218,21 @@ impl<T: Stored> Cache<T> {
         self.clean.get(id).map(|cached| &cached.state)
     }
 
-    /// The actors with something to write.
-    pub(crate) fn dirty(&self) -> Vec<T::Id> {
-        self.dirty.keys().cloned().collect()
-    }
-
-    /// What of these actors is to be written, one batch an actor.
-    pub(crate) fn writes(&self, ids: &[T::Id]) -> Vec<(ActorKey, Vec<Write>)> {
-        let dirty = ids.iter().filter_map(|id| self.dirty.get_key_value(id));
-        let writes = dirty.map(|(id, cached)| {
+    /// What is to be written, one batch an actor.
+    pub(crate) fn writes(&self) -> Vec<(ActorKey, Vec<Write>)> {
+        let dirty = self.dirty.iter().map(|(id, cached)| {
             let actor = T::actor(id);
             let writes = cached.writes(&actor);
             (actor, writes)
         });
-        writes.collect()
+        dirty.collect()
     }
 
     /// All of it is written.
-    pub(crate) fn settle(&mut self, ids: &[T::Id]) {
-        for id in ids {
-            if let Some((id, mut cached)) = self.dirty.remove_entry(id) {
-                cached.settle();
-                self.clean.put(id, cached);
-            }
+    pub(crate) fn settle(&mut self) {
+        for (id, mut cached) in self.dirty.drain() {
+            cached.settle();
+            self.clean.put(id, cached);
         }
     }
 }

@@ -12,7 +12,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::begin::begin;
-use super::flush::PARTS;
 use super::signals::Soft;
 use super::{Owner, Shared};
 use crate::config::Placement;
@@ -79,10 +78,7 @@ async fn serve<B: Bus, S: Store>(
     reader: &mut B::Reader,
     stopping: &CancellationToken,
 ) -> Result<(), Fault> {
-    let part = (owner.config.flush_every / PARTS).max(SHORTEST_FLUSH);
-    // Not all partitions at the same moment.
-    let first = Instant::now() + part * u32::from(owner.partition.0) / u32::from(owner.partitions);
-    let mut flush = tokio::time::interval_at(first, part);
+    let mut flush = tokio::time::interval(owner.config.flush_every.max(SHORTEST_FLUSH));
     flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut swept = Instant::now();
     let mut signals: VecDeque<Signal> = VecDeque::new();
@@ -94,7 +90,7 @@ async fn serve<B: Bus, S: Store>(
             () = stopping.cancelled() => return Ok(()),
             now = flush.tick() => {
                 owner.soft.turn(owner.config.missed_after());
-                owner.flush_part().await?;
+                owner.flush().await?;
                 if now.duration_since(swept) >= SWEEP {
                     swept = now;
                     owner.sweep(&shared.begins).await?;
