@@ -85,6 +85,8 @@ struct Wish {
     send: Option<usize>,
     /// When it was wished.
     since: Instant,
+    /// It was asked for before, and its outcome is unknown.
+    again: bool,
 }
 
 /// How long to wait after a refusal that is worth a repeat, and before a new try to connect.
@@ -373,9 +375,14 @@ impl<'a> Actor<'a> {
         }
         let mut open = true;
         let mut left = VecDeque::new();
-        for (wish, id) in wishes.into_iter().zip(asked) {
+        for (mut wish, id) in wishes.into_iter().zip(asked) {
             let response = self.client.as_mut().unwrap().try_response(&id).await;
+            let overtaken = response
+                .as_ref()
+                .is_some_and(|response| self.is_overtaken(&wish, response));
+            wish.again = true;
             match response {
+                Some(_) if overtaken => {}
                 Some(response) if response.get("payload").is_some() => self.done(&wish, &response["payload"]),
                 Some(response) => {
                     assert_eq!(
@@ -394,6 +401,19 @@ impl<'a> Actor<'a> {
         self.outbox = left;
         self.take_events().await;
         open
+    }
+
+    /// An edit whose answer was lost is repeated, and the deletion that was wished after it has been done meanwhile: what
+    /// became of it is hidden by the deletion.
+    fn is_overtaken(&self, wish: &Wish, response: &Value) -> bool {
+        let chat = chat_name(&self.place.user, &wish.chat);
+        let deleted = |change: &Changed| {
+            change.chat == chat && change.to.is_none() && wish.payload["messageId"] == change.message
+        };
+        wish.again
+            && wish.kind == "edit"
+            && response["error"]["code"] == "conflict"
+            && self.notes.history.borrow().changes.iter().any(deleted)
     }
 
     /// Notes what was answered.
@@ -530,6 +550,7 @@ impl<'a> Actor<'a> {
             payload,
             send,
             since: Instant::now(),
+            again: false,
         });
     }
 
