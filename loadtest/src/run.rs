@@ -16,7 +16,7 @@ use crate::device::Target;
 use crate::plan::{Plan, Shard};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
-use crate::stats::{Process, Sampler, Usage};
+use crate::stats::{Point, Process, Sampler, Usage};
 use crate::summary::{self, Summary};
 use crate::tokens::Tokens;
 use crate::world::{Shared, World};
@@ -51,6 +51,19 @@ pub(crate) struct Window {
     pub(crate) delivered: u64,
     pub(crate) cpu_seconds: Option<f64>,
     pub(crate) own_cpu_seconds: f64,
+}
+
+/// What a run has found, beside what the world knows.
+pub(crate) struct Findings {
+    /// Tells the users of one run from those of another.
+    pub(crate) run: String,
+    pub(crate) scenario: Scenario,
+    pub(crate) shard: Shard,
+    pub(crate) series: Vec<Point>,
+    pub(crate) usages: Usages,
+    pub(crate) window: Window,
+    /// Whether all was answered, delivered and read back in time.
+    pub(crate) settled: bool,
 }
 
 /// A run under way.
@@ -94,24 +107,28 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
     run.prepare().await?;
     usages.connected = run.processes.target();
     let window = run.load(options.chaos_hook.as_deref()).await?;
-    let settled = run.settle().await;
+    let mut settled = run.settle().await;
     usages.end = run.processes.target();
-    if options.read_back {
-        run.read_back().await?;
+    if options.read_back
+        && let Err(error) = run.read_back().await
+    {
+        // What was found so far is worth telling.
+        settled = false;
+        let refusals = &mut run.shared.borrow_mut().stats.refusals;
+        refusals.insert("reading back".to_owned(), (1, format!("{error:#}")));
     }
     run.progress.done();
     run.fleet.disband().await;
-    let world = run.shared.borrow();
-    Ok(summary::of(
-        &run.scenario,
-        options.shard,
-        &run_id,
-        &world,
-        &run.sampler.points,
-        &usages,
+    let findings = Findings {
+        run: run_id,
+        scenario: run.scenario,
+        shard: options.shard,
+        series: run.sampler.points,
+        usages,
         window,
         settled,
-    ))
+    };
+    Ok(summary::of(findings, &run.shared.borrow()))
 }
 
 impl Run {

@@ -16,8 +16,7 @@ pub(crate) use times::TimesSummary;
 
 use crate::calibrate::Floor;
 use crate::ledger::Violation;
-use crate::plan::Shard;
-use crate::run::{Usages, Window};
+use crate::run::{Findings, Usages, Window};
 use crate::scenario::Scenario;
 use crate::stats::{Counts, Point, Timed, Usage};
 use crate::world::World;
@@ -114,17 +113,17 @@ pub(crate) struct TargetSummary {
     pub(crate) kb_per_connection: f64,
 }
 
-#[allow(clippy::too_many_arguments, reason = "everything that a run has found, once")]
-pub(crate) fn of(
-    scenario: &Scenario,
-    shard: Shard,
-    run: &str,
-    world: &World,
-    series: &[Point],
-    usages: &Usages,
-    window: Window,
-    settled: bool,
-) -> Summary {
+/// What a run has found becomes its summary.
+pub(crate) fn of(findings: Findings, world: &World) -> Summary {
+    let Findings {
+        run,
+        scenario,
+        shard,
+        series,
+        usages,
+        window,
+        settled,
+    } = findings;
     let ambiguous = world.ledger.ambiguous();
     let violations = &world.ledger.violations;
     let times = Timed::ALL
@@ -133,8 +132,7 @@ pub(crate) fn of(
     let mut summary = Summary {
         version: VERSION,
         verdict: Verdict::Passed,
-        run: run.to_owned(),
-        scenario: scenario.clone(),
+        run,
         shards: vec![format!("{}/{}", shard.index + 1, shard.of)],
         seconds: window.seconds,
         messages_per_second: window.answered as f64 / window.seconds,
@@ -151,11 +149,12 @@ pub(crate) fn of(
             ambiguous_absent: ambiguous.absent,
             settled,
         },
-        target: target(scenario, usages, window),
+        target: target(&scenario, &usages, window),
+        scenario,
         own_cores: window.own_cpu_seconds / window.seconds,
         checks: Vec::new(),
         floor: None,
-        series: series.to_vec(),
+        series,
     };
     judge(&mut summary);
     summary

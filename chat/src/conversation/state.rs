@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::recent::Recent;
-
 use crate::command::EntryId;
 use crate::ids::{ChatKey, ChatKind, UserId};
 use crate::row::{LastMessage, Role};

@@ -98,6 +98,55 @@ fn a_threshold_that_is_missed_has_a_code_of_its_own() {
 }
 
 #[test]
+fn slow_readers_miss_nothing() {
+    let service = Service::start();
+    let ran = run(
+        "slow-readers",
+        &service.url(),
+        &[
+            "--set",
+            "users.count=20",
+            "--set",
+            "chats.groups=[{ count = 4, members = 10 }]",
+            "--set",
+            "slow_readers.pause=700ms",
+            // It is about what is missed, not about time.
+            "--set",
+            "thresholds.event_p99_ms=60000.0",
+            "--set",
+            "load.warm_up=0s",
+            "--set",
+            "load.duration=3s",
+        ],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}
+
+#[test]
+fn what_cannot_be_read_back_does_not_hide_what_was_found() {
+    let service = Service::start();
+    let hook = format!("kill -9 {}", service.pid());
+    let ran = run(
+        "smoke",
+        &service.url(),
+        &[
+            "--chaos-hook",
+            &hook,
+            "--set",
+            "load.duration=2s",
+            "--set",
+            "load.settle=1s",
+            "--set",
+            "storms=[]",
+        ],
+    );
+    assert_ne!(ran.code, Some(0), "{}", ran.said);
+    let summary = ran.summary();
+    assert_eq!(summary["ledger"]["settled"], false);
+    assert!(summary["refusals"]["reading back"][1].is_string(), "{}", ran.said);
+}
+
+#[test]
 fn a_saturated_generator_says_so() {
     let service = Service::start();
     let ran = run(

@@ -86,6 +86,7 @@ impl Service {
         let config = Config {
             flush_every,
             cached_states: 2,
+            rows_follow_log: true,
             ..Config::new(&format!("w{run}"))
         };
         let end = bus.join_as_gateway(&gateway()).await;
