@@ -168,7 +168,12 @@ impl<B: Bus> Bus for Faulty<B> {
         self.inner.partitions()
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
+        let entry = entry.into();
         self.dawdle().await;
         match self.append_fault() {
             None => self.inner.append(partition, entry).await,
@@ -178,7 +183,7 @@ impl<B: Bus> Bus for Faulty<B> {
             }
             Some(AppendFault::LostUnknown) => Err(unknown()),
             Some(AppendFault::Doubled) => {
-                let first = self.inner.append(partition, entry.clone()).await?;
+                let first = self.inner.append(partition, Arc::clone(&entry)).await?;
                 self.inner.append(partition, entry).await?;
                 Ok(first)
             }

@@ -8,6 +8,7 @@ pub mod local;
 pub mod nats;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use confab_chat::{GatewayId, Partition, Timestamp};
 use confab_proto::message::{Announcement, Answer, LogEntry, Logged, Query, Signal, ToGateway};
@@ -136,7 +137,7 @@ pub trait Bus: Clone + Send + Sync + 'static {
     fn append(
         &self,
         partition: Partition,
-        entry: LogEntry,
+        entry: impl Into<Arc<LogEntry>> + Send,
     ) -> impl Future<Output = Result<Position, AppendError>> + Send;
 
     /// Opens a partition for reading after a position. The position must still be in the log, or be its very

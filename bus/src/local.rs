@@ -191,8 +191,12 @@ impl Bus for Local {
         self.0.core.options.partitions
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
-        self.0.core.append(partition, entry)
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
+        self.0.core.append(partition, entry.into())
     }
 
     async fn open(&self, partition: Partition, after: Position) -> Result<LocalReader, ReadError> {

@@ -148,8 +148,12 @@ impl Bus for Nats {
         self.0.core.options.partitions
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
-        self.0.core.append(partition, entry).await
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
+        self.0.core.append(partition, &entry.into()).await
     }
 
     async fn open(&self, partition: Partition, after: Position) -> Result<NatsReader, ReadError> {

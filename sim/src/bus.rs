@@ -87,12 +87,12 @@ pub struct SimBus {
 }
 
 impl SimBus {
-    fn store(&self, partition: Partition, entry: LogEntry) -> Position {
+    fn store(&self, partition: Partition, entry: Arc<LogEntry>) -> Position {
         self.hub.logs.append(partition, entry)
     }
 
     /// Has an entry stand in its log after a while, in whatever log stands there then.
-    fn store_later(&self, partition: Partition, entry: LogEntry) {
+    fn store_later(&self, partition: Partition, entry: Arc<LogEntry>) {
         let hub = Arc::clone(&self.hub);
         let after = self.hub.faults.while_of(LATE.0, LATE.1);
         self.hub.wire.after(after, move || {
@@ -103,7 +103,7 @@ impl SimBus {
     async fn append_with_faults(
         &self,
         partition: Partition,
-        entry: LogEntry,
+        entry: Arc<LogEntry>,
     ) -> Result<Position, AppendError> {
         let faults = &self.hub.faults;
         let unknown = || Err(AppendError::Unknown("no acknowledgement (simulated)".to_owned()));
@@ -118,7 +118,7 @@ impl SimBus {
             return unknown();
         }
         if faults.strikes(Fault::AppendTwice) {
-            let first = self.store(partition, entry.clone());
+            let first = self.store(partition, Arc::clone(&entry));
             if faults.chance(50) {
                 self.store(partition, entry);
             } else {
@@ -141,7 +141,12 @@ impl Bus for SimBus {
         self.hub.logs.partitions()
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
+        let entry = entry.into();
         self.host.runs().await;
         self.hub.faults.dawdle().await;
         if self.host.is_dead() {

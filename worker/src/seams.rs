@@ -2,6 +2,7 @@
 //!
 //! Nothing here gives up by itself: whoever stops a loop drops it where it waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use confab_bus::{AppendError, Bus};
@@ -126,9 +127,10 @@ impl<B: Bus, S: Store> Seams<B, S> {
 
     /// Appends an entry, until the log has acknowledged it.
     pub(crate) async fn append(&self, partition: Partition, entry: LogEntry) {
+        let entry = Arc::new(entry);
         let mut backoff = Backoff::new("append");
         loop {
-            match self.bus.append(partition, entry.clone()).await {
+            match self.bus.append(partition, Arc::clone(&entry)).await {
                 Ok(_) => return,
                 Err(AppendError::Refused(why) | AppendError::Unknown(why)) => backoff.pause(&why).await,
             }

@@ -85,7 +85,7 @@ impl Core {
         }
     }
 
-    pub(super) fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    pub(super) fn append(&self, partition: Partition, entry: Arc<LogEntry>) -> Result<Position, AppendError> {
         let refused = |why: &str| AppendError::Refused(why.to_owned());
         let part = self
             .part(partition)
@@ -98,7 +98,7 @@ impl Core {
             }
             let cost = cost(scratch.len());
             self.check_room(&entry, cost)?;
-            let body = Body::Entry(Arc::new(entry));
+            let body = Body::Entry(entry);
             let now = (self.options.clock)();
             let seq = {
                 let mut log = part.log.lock();

@@ -48,7 +48,7 @@ impl Core {
     pub(super) async fn append(
         &self,
         partition: Partition,
-        entry: LogEntry,
+        entry: &LogEntry,
     ) -> Result<Position, AppendError> {
         let part = self
             .part(partition)
@@ -63,7 +63,7 @@ impl Core {
         let payload = entry.encode();
         let before = part.epoch.load(Ordering::Relaxed);
         if before != 0 {
-            match self.attempt(partition, before, &entry, payload.clone()).await {
+            match self.attempt(partition, before, entry, payload.clone()).await {
                 Attempt::Stands(seq) => return Ok(Position { epoch: before, seq }),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::NoSuchLog => {}
@@ -78,7 +78,7 @@ impl Core {
         if epoch == before {
             return Err(refused("the log takes nothing"));
         }
-        match self.attempt(partition, epoch, &entry, payload).await {
+        match self.attempt(partition, epoch, entry, payload).await {
             Attempt::Stands(seq) => Ok(Position { epoch, seq }),
             Attempt::Failed(error) => Err(error),
             Attempt::NoSuchLog => Err(refused("the log was replaced")),

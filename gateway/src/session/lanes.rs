@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -29,10 +30,11 @@ pub(super) type Append = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Se
 
 /// Appends an entry; one whose fate is unknown again, under the same id, until the log has acknowledged a copy.
 pub(super) fn append<B: Bus>(bus: B, partition: Partition, entry: LogEntry) -> Append {
+    let entry = Arc::new(entry);
     Box::pin(async move {
         let mut pause = FIRST_PAUSE;
         loop {
-            match bus.append(partition, entry.clone()).await {
+            match bus.append(partition, Arc::clone(&entry)).await {
                 Ok(_) => return Ok(()),
                 Err(AppendError::Refused(why)) => {
                     metrics::append_failed();

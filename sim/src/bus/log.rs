@@ -78,7 +78,7 @@ impl Logs {
         &self.logs[usize::from(partition.0)]
     }
 
-    pub(super) fn append(&self, partition: Partition, entry: LogEntry) -> Position {
+    pub(super) fn append(&self, partition: Partition, entry: Arc<LogEntry>) -> Position {
         let log = self.log(partition);
         let at = {
             let mut era = log.era.lock();
@@ -87,7 +87,7 @@ impl Logs {
             era.entries.push(Logged {
                 seq,
                 time: clock::now(self.skew.load(Ordering::Relaxed)),
-                entry: Arc::new(entry),
+                entry,
             });
             Position {
                 epoch: era.epoch,

@@ -35,7 +35,7 @@ use super::values::number_at;
 use crate::{Key, StatePart, StoreError};
 
 /// How many shards the overlay has. Rows of one partition key are in one.
-pub(super) const SHARDS: u64 = 16;
+pub(super) const SHARDS: u64 = 1024;
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@ use confab_chat::Partition;
 use confab_proto::message::{Announcement, Logged, Signal};
 use confab_service::mistake::{Mistake, is_made};
 use confab_store::Store;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::begin::begin;
@@ -78,8 +78,7 @@ async fn serve<B: Bus, S: Store>(
     reader: &mut B::Reader,
     stopping: &CancellationToken,
 ) -> Result<(), Fault> {
-    let mut flush = tokio::time::interval(owner.config.flush_every.max(SHORTEST_FLUSH));
-    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut flush = owner.flushes();
     let mut swept = Instant::now();
     let mut signals: VecDeque<Signal> = VecDeque::new();
     loop {
@@ -111,6 +110,16 @@ async fn serve<B: Bus, S: Store>(
 }
 
 impl<B: Bus, S: Store> Owner<B, S> {
+    /// The moments to flush at. Each partition has its own within the period: if all wrote their states at once, everybody
+    /// would wait for them.
+    fn flushes(&self) -> Interval {
+        let period = self.config.flush_every.max(SHORTEST_FLUSH);
+        let phase = period * u32::from(self.partition.0) / u32::from(self.partitions.max(1));
+        let mut flushes = tokio::time::interval_at(Instant::now() + phase, period);
+        flushes.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        flushes
+    }
+
     fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
