@@ -5,15 +5,17 @@
 //! so. While it syncs, more becomes pending: so groups grow by themselves under load.
 //!
 //! **Segments.** The records stand in files of a fixed size, filled with zeros beforehand, so that a sync touches no
-//! metadata: `000000000001.log` and so on, the next one made ahead as `spare`. The oldest are deleted by
-//! `Journal::release`, in order. `record` describes the bytes.
+//! metadata: `000000000001.log` and so on, the next one made ahead as `spare`. The oldest are let go by
+//! `Journal::release`, in order: some are kept as `000000000001.spare`, to be written over, which saves the zeros. What
+//! stands in them bears another mark than what will. `record` describes the bytes.
 //!
 //! **What is found at a start.** Every record is checked, and that none is missing: sequences have no holes, and each
 //! segment's header repeats where the one before it ended. Only the last segment may end in the middle of a record: what
 //! was being written when the power went. It is known from damage by this: a batch is written only after the one
 //! before it was synced, so if any whole record of a *later* batch stands behind the bad spot, the bad spot had been acknowledged, and
 //! the journal refuses to open. Else what stands behind it is overwritten with zeros before anything is appended, and
-//! cannot be mistaken for records later; nor can the bytes of another file, since each segment's records carry its random mark.
+//! cannot be mistaken for records later; nor can the bytes of another file or of an earlier life of this one, since each
+//! segment's records carry its own mark: random in the first, one more in each next.
 //!
 //! **Failure.** After a failed write or sync nothing is known of the file any more (a second sync may succeed without
 //! the data): the journal fails for good, and nothing is acknowledged until it is opened anew. Opening writes the last
@@ -43,6 +45,9 @@ use parking_lot::{Condvar, Mutex};
 use disk::Disk;
 
 pub use record::{MAX_PARTITIONS, MAX_PAYLOAD};
+
+/// How many segments that were let go are kept to be written over: what is filled between two releases.
+const SPARES: usize = 8;
 
 /// Why a journal does not open.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +127,8 @@ struct Sealed {
     name: String,
     /// The last sequence of each partition in it or before it.
     ends: Vec<u64>,
+    /// Its size in bytes.
+    capacity: u64,
 }
 
 /// The journal, open. Clones are the same journal.
@@ -143,6 +150,8 @@ struct Shared {
     appended: AtomicU64,
     committed: AtomicU64,
     sealed: Mutex<VecDeque<Sealed>>,
+    /// The names of files that are ready to become segments.
+    spares: Mutex<Vec<String>>,
     releasing: Mutex<()>,
     segment_bytes: u64,
 }
@@ -184,6 +193,7 @@ impl Journal {
             appended: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             sealed: Mutex::new(std::mem::take(&mut recovered.sealed)),
+            spares: Mutex::default(),
             releasing: Mutex::new(()),
             segment_bytes,
         }))
@@ -238,9 +248,9 @@ impl Journal {
         self.0.committed.load(Ordering::Acquire)
     }
 
-    /// Deletes the oldest segments that hold nothing above `done` (the last sequence of each partition that nobody needs any
-    /// more), after `sync` has made durable whatever `done` rests on. Without such a segment `sync` is not called.
-    /// Returns how many were deleted.
+    /// Lets go of the oldest segments that hold nothing above `done` (the last sequence of each partition that nobody needs
+    /// any more), after `sync` has made durable whatever `done` rests on. Without such a segment `sync` is not called.
+    /// Returns how many there were.
     ///
     /// # Errors
     /// What `sync` says, or the disk. The segments that are left stay.
@@ -251,25 +261,39 @@ impl Journal {
     ) -> Result<usize, E> {
         let _one_at_a_time = self.0.releasing.lock();
         let over = |sealed: &Sealed| sealed.ends.iter().zip(done).all(|(end, done)| end <= done);
-        let names: Vec<String> = {
+        let released: Vec<(String, u64)> = {
             let sealed = self.0.sealed.lock();
-            sealed
-                .iter()
-                .take_while(|sealed| over(sealed))
-                .map(|sealed| sealed.name.clone())
+            let released = sealed.iter().take_while(|sealed| over(sealed));
+            released
+                .map(|sealed| (sealed.name.clone(), sealed.capacity))
                 .collect()
         };
-        if names.is_empty() {
+        if released.is_empty() {
             return Ok(0);
         }
         sync()?;
-        for name in &names {
-            self.0.disk.remove(name)?;
+        for (name, capacity) in &released {
             // One by one, so that at a power cut no hole can appear in their order.
-            self.0.disk.sync_names()?;
+            self.0.let_go(name, *capacity)?;
             self.0.sealed.lock().pop_front();
         }
-        Ok(names.len())
+        Ok(released.len())
+    }
+}
+
+impl Shared {
+    /// Takes a segment's name away, durably: only then may it be written over.
+    fn let_go(&self, name: &str, capacity: u64) -> io::Result<()> {
+        let wanted = capacity == self.segment_bytes && self.spares.lock().len() < SPARES;
+        if !wanted {
+            self.disk.remove(name)?;
+            return self.disk.sync_names();
+        }
+        let spare = recovery::spare_name(name);
+        self.disk.rename(name, &spare)?;
+        self.disk.sync_names()?;
+        self.spares.lock().push(spare);
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names: users, chats, devices, actors, and the partition an actor lives in.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,13 @@ impl UserId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Ordered and hashed as its text.
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -170,29 +178,43 @@ impl ChatKey {
     /// The two sides of a dialog, the same user twice for own notes; `None` for a group.
     #[must_use]
     pub fn sides(&self) -> Option<(UserId, UserId)> {
-        let (low, high) = self.0.strip_prefix("d:")?.split_once(' ')?;
+        let (low, high) = self.side_names()?;
         Some((UserId(low.into()), UserId(high.into())))
     }
 
-    /// The other side of a dialog as `user` sees it (the user again in own notes); `None` for a group
-    /// and for one who is not a side of it.
+    /// As [`sides`](Self::sides), as text.
+    pub(crate) fn side_names(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix("d:")?.split_once(' ')
+    }
+
+    /// Whether `user` is a side of this dialog.
     #[must_use]
-    pub fn other_side(&self, user: &UserId) -> Option<UserId> {
-        let (low, high) = self.sides()?;
-        if &low == user {
+    pub fn has_side(&self, user: &UserId) -> bool {
+        self.other_side_name(user).is_some()
+    }
+
+    fn other_side_name(&self, user: &UserId) -> Option<&str> {
+        let (low, high) = self.side_names()?;
+        if low == user.as_str() {
             Some(high)
-        } else if &high == user {
+        } else if high == user.as_str() {
             Some(low)
         } else {
             None
         }
     }
 
+    /// The other side of a dialog as `user` sees it (the user again in own notes); `None` for a group
+    /// and for one who is not a side of it.
+    #[must_use]
+    pub fn other_side(&self, user: &UserId) -> Option<UserId> {
+        self.other_side_name(user).map(|name| UserId(name.into()))
+    }
+
     /// The id by which `user` names this chat.
     #[must_use]
-    pub fn name_for(&self, user: &UserId) -> Arc<str> {
-        self.other_side(user)
-            .map_or_else(|| Arc::clone(&self.0), |other| other.0)
+    pub fn name_for(&self, user: &UserId) -> &str {
+        self.other_side_name(user).unwrap_or(&self.0)
     }
 }
 

@@ -17,13 +17,12 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use percent_encoding::percent_decode_str;
-use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{Claims, Denied};
 use crate::config::{Auth, QUEUE};
 use crate::gateway::Core;
-use crate::registry::{Handle, Mail};
+use crate::registry::Handle;
 
 /// The subprotocol that the service speaks.
 const SUBPROTOCOL: &str = "chat.v1";
@@ -35,7 +34,6 @@ const MAX_EVENT_ID: u64 = (1 << 53) - 1;
 /// Who was let in, and the place among the sessions.
 pub(crate) struct Admitted<B: Bus> {
     pub(crate) registered: Registered<B>,
-    pub(crate) mail: mpsc::Receiver<Mail>,
     pub(crate) profile: Profile,
     /// When the token ends, in milliseconds since the Unix epoch.
     pub(crate) expires_at: Option<u64>,
@@ -169,7 +167,7 @@ fn register<B: Bus>(core: &Arc<Core<B>>, caller: Caller) -> Result<Admitted<B>, 
     let mailbox = ActorKey::Mailbox(user.clone()).partition(core.bus.partitions());
     let at_most = core.config.max_user_connections;
     let session = core.registry.add((user, caller.device), mailbox, QUEUE, at_most);
-    let Some((handle, mail)) = session else {
+    let Some(handle) = session else {
         return Err(Refusal::new(
             StatusCode::TOO_MANY_REQUESTS,
             format!("a user has at most {at_most} connections: close one first"),
@@ -185,7 +183,6 @@ fn register<B: Bus>(core: &Arc<Core<B>>, caller: Caller) -> Result<Admitted<B>, 
     }
     Ok(Admitted {
         registered,
-        mail,
         profile,
         expires_at,
         last_event_id: caller.last_event_id,

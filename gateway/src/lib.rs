@@ -12,6 +12,7 @@ mod beat;
 mod config;
 mod gateway;
 mod handshake;
+mod inbox;
 mod metrics;
 mod registry;
 mod session;

@@ -3,61 +3,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use confab_chat::{DeviceId, Event, Partition, SessionId, UserId};
+use confab_chat::{DeviceId, Partition, SessionId, UserId};
 use confab_proto::client::CloseCode;
-use confab_proto::message::{Beat, DeliveryBody, MailboxEvent, ToGateway};
+use confab_proto::message::{Beat, DeliveryBody, ToGateway};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::config::{QUEUE_BYTES, REATTACH_PAUSE, REATTACHES};
-
-/// Bytes of a frame without a text, about.
-const FRAME_BYTES: usize = 256;
-
-/// What waits for a session's task.
-#[derive(Clone, Debug)]
-pub(crate) enum Mail {
-    /// From a worker; one message for all the user's sessions here.
-    Delivery(Arc<DeliveryBody>),
-    /// The mailbox has a new owner: attach again.
-    Reattach,
-}
-
-impl Mail {
-    /// About how many bytes it takes as frames.
-    fn weight(&self) -> usize {
-        match self {
-            Self::Delivery(body) => match &**body {
-                DeliveryBody::Live(events) => events.iter().map(weight).sum(),
-                DeliveryBody::Attached(attached) => attached.events.iter().map(weight).sum(),
-                DeliveryBody::Contacts { online, .. } | DeliveryBody::Online(online) => {
-                    online.len() * FRAME_BYTES
-                }
-                _ => FRAME_BYTES,
-            },
-            Self::Reattach => 0,
-        }
-    }
-}
-
-fn weight(event: &MailboxEvent) -> usize {
-    let (text, attachments) = match &*event.event {
-        Event::New {
-            text, attachments, ..
-        }
-        | Event::Edit {
-            text, attachments, ..
-        } => (text.len(), attachments.len()),
-        _ => (0, 0),
-    };
-    let quoted = event.quoted.as_ref().and_then(|quoted| quoted.text.as_ref());
-    // Attachments stand in a frame twice.
-    FRAME_BYTES + text + quoted.map_or(0, String::len) + attachments * 2 * FRAME_BYTES
-}
+use crate::config::{REATTACH_PAUSE, REATTACHES};
+use crate::inbox::{Full, Inbox, Mail};
 
 /// Why the service ends a session.
 #[derive(Clone, Debug)]
@@ -98,9 +54,7 @@ pub(crate) struct Handle {
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
     pub(crate) mailbox: Partition,
-    mail: mpsc::Sender<Mail>,
-    /// Bytes that wait in it, about.
-    waiting: AtomicUsize,
+    pub(crate) inbox: Inbox,
     /// The last durable event written to the socket.
     pub(crate) forwarded: AtomicU64,
     /// Attached at least once: it may be repeated in a heartbeat.
@@ -133,24 +87,16 @@ impl Handle {
         }
     }
 
+    /// Gives the session a message. One that does not keep up ends.
     fn send(&self, mail: Mail) {
-        let weight = mail.weight();
-        let waiting = self.waiting.fetch_add(weight, Ordering::AcqRel);
-        // What alone is larger than all that may wait is let through: nothing else would ever carry it.
-        let full = waiting > 0 && waiting + weight > QUEUE_BYTES;
-        if full || matches!(self.mail.try_send(mail), Err(TrySendError::Full(_))) {
+        if let Err(Full) = self.inbox.put(mail) {
             self.end(End::of(CloseCode::TooSlow));
         }
     }
 
     /// Has the session attach again. One whose queue is full is passed over: the next heartbeat makes up for it.
     fn reattach(&self) {
-        let _full_or_gone = self.mail.try_send(Mail::Reattach);
-    }
-
-    /// A message was taken out.
-    pub(crate) fn taken(&self, mail: &Mail) {
-        self.waiting.fetch_sub(mail.weight(), Ordering::AcqRel);
+        let _full = self.inbox.put(Mail::Reattach);
     }
 }
 
@@ -179,7 +125,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Adds a session and gives its handle and its mail. `None` where the user has as many as are allowed; those of the
+    /// Adds a session and gives its handle. `None` where the user has as many as are allowed; those of the
     /// same device do not count, since they are about to end.
     pub(crate) fn add(
         &self,
@@ -187,20 +133,18 @@ impl Registry {
         mailbox: Partition,
         queue: usize,
         at_most: usize,
-    ) -> Option<(Arc<Handle>, mpsc::Receiver<Mail>)> {
+    ) -> Option<Arc<Handle>> {
         let mut sessions = self.users.entry(user.clone()).or_default();
         let others = sessions.iter().filter(|other| other.device != device);
         if others.count() >= at_most {
             return None;
         }
-        let (mail, inbox) = mpsc::channel(queue);
         let handle = Arc::new(Handle {
             session: SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1),
             user,
             device,
             mailbox,
-            mail,
-            waiting: AtomicUsize::new(0),
+            inbox: Inbox::new(queue),
             forwarded: AtomicU64::new(0),
             attached: AtomicBool::new(false),
             known: AtomicBool::new(false),
@@ -209,7 +153,7 @@ impl Registry {
             ended: Notify::new(),
         });
         sessions.push(Arc::clone(&handle));
-        Some((handle, inbox))
+        Some(handle)
     }
 
     /// Forgets a session.
@@ -316,18 +260,15 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use confab_chat::{ActorKey, DeviceId, Partition, UserId};
-    use tokio::sync::mpsc;
+    use std::sync::Arc;
 
-    use super::{Mail, Registry};
+    use confab_chat::{ActorKey, DeviceId, Partition, UserId};
+
+    use super::{Handle, Mail, Registry};
 
     const PARTITIONS: u16 = 64;
 
-    fn session(
-        registry: &Registry,
-        name: &str,
-        queue: usize,
-    ) -> (std::sync::Arc<super::Handle>, mpsc::Receiver<Mail>) {
+    fn session(registry: &Registry, name: &str, queue: usize) -> Arc<Handle> {
         let user = UserId::parse(name).unwrap();
         let mailbox = ActorKey::Mailbox(user.clone()).partition(PARTITIONS);
         let device = DeviceId::parse("default").unwrap();
@@ -337,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn ten_thousand_sessions_hear_once_that_their_partition_has_begun() {
         let registry = Registry::default();
-        let mut sessions: Vec<_> = (0..10_000)
+        let sessions: Vec<_> = (0..10_000)
             .map(|n| session(&registry, &format!("u{n}"), 16))
             .collect();
         for _ in 0..3 {
@@ -346,16 +287,16 @@ mod tests {
                 .for_each(|began| registry.reattach(began));
         }
         registry.reattach_begun().await;
-        for (_, mail) in &mut sessions {
-            assert!(matches!(mail.try_recv(), Ok(Mail::Reattach)));
-            assert!(mail.try_recv().is_err());
+        for handle in &sessions {
+            assert!(matches!(handle.inbox.take(), Some(Mail::Reattach)));
+            assert!(handle.inbox.take().is_none());
         }
     }
 
     #[tokio::test]
     async fn partitions_that_begin_do_not_end_a_session_whose_queue_is_full() {
         let registry = Registry::default();
-        let (full, _mail) = session(&registry, "full", 1);
+        let full = session(&registry, "full", 1);
         full.reattach();
         registry.reattach(full.mailbox);
         registry.reattach_begun().await;

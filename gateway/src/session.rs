@@ -27,7 +27,6 @@ use confab_proto::client::CloseCode;
 use confab_proto::message::{Attach, AttachFrom, Profile, Signal};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -45,7 +44,7 @@ use crate::config::{CLOSE_TIMEOUT, LAST_TIMEOUT, OPEN_TIMEOUT, WRITE_TIMEOUT};
 use crate::gateway::Core;
 use crate::handshake::{Admitted, Registered};
 use crate::metrics;
-use crate::registry::{End, Handle, Mail};
+use crate::registry::{End, Handle};
 use crate::stream::{Stream, Transport};
 
 type Socket<S> = WebSocketStream<Stream<S>>;
@@ -82,10 +81,7 @@ enum Ended {
 }
 
 /// A session that its mailbox knows, or at least has been told of, and whose socket is about to open.
-pub(crate) struct Opening<B: Bus> {
-    session: Session<B>,
-    mail: mpsc::Receiver<Mail>,
-}
+pub(crate) struct Opening<B: Bus>(Session<B>);
 
 impl<B: Bus> Opening<B> {
     /// Attaches. The client learns that it is connected once its cursor is set: from then on no event passes it by.
@@ -93,8 +89,7 @@ impl<B: Bus> Opening<B> {
     /// cannot tell a bus that is away from a partition that has no owner just now, while all but this user's events may
     /// well be at work. Whoever comes then is where those are who were connected before, and nobody has to connect again.
     pub(crate) async fn attach(admitted: Box<Admitted<B>>) -> Box<Self> {
-        let (session, mail) = Session::new(*admitted);
-        let mut opening = Box::new(Self { session, mail });
+        let mut opening = Box::new(Self(Session::new(*admitted)));
         let known = opening.until_known();
         if tokio::time::timeout(OPEN_TIMEOUT, known).await.is_err() {
             tracing::warn!("a mailbox does not answer; its client is let in nevertheless");
@@ -103,16 +98,15 @@ impl<B: Bus> Opening<B> {
     }
 
     async fn until_known(&mut self) {
-        let Self { session, mail } = self;
+        let Self(session) = self;
+        let handle = Arc::clone(&session.registered.handle);
         let first = session.feed.attach_again(Instant::now());
         session.follow(first);
         while !session.feed.has_begun() {
             let again = session.feed.wakes_at().unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
-                first = mail.recv() => if session.on_mail(first).is_err() {
-                    return;
-                },
+                () = handle.inbox.arrival() => session.on_mails(),
                 () = tokio::time::sleep_until(again) => {
                     let then = session.feed.wake(Instant::now());
                     session.follow(then);
@@ -128,8 +122,8 @@ pub(crate) async fn run<B: Bus, S: Transport>(
     opening: Box<Opening<B>>,
     place: Place<B>,
 ) {
-    let Opening { mut session, mail } = *opening;
-    let ended = session.serve(&mut socket, mail).await;
+    let Opening(mut session) = *opening;
+    let ended = session.serve(&mut socket).await;
     // What is done once, or rarely, has its memory only meanwhile: all of a task's memory is there as long as the task is.
     session.count_end(&ended);
     let draining = matches!(&ended, Ended::By(end) if end.is_draining());
@@ -141,10 +135,10 @@ pub(crate) async fn run<B: Bus, S: Transport>(
 }
 
 impl<B: Bus> Session<B> {
-    fn new(admitted: Admitted<B>) -> (Self, mpsc::Receiver<Mail>) {
+    fn new(admitted: Admitted<B>) -> Self {
         let now = Instant::now();
         let left = |at: u64| Duration::from_millis(at.saturating_sub(confab_service::clock::now_millis()));
-        let session = Self {
+        Self {
             feed: Feed::new(admitted.last_event_id, now),
             acks: Acks::default(),
             rate: Rate::new(admitted.registered.core.config.rate_burst, now),
@@ -159,8 +153,7 @@ impl<B: Bus> Session<B> {
                 .map(|left| now + left),
             profile: Some(Box::new(admitted.profile)),
             registered: admitted.registered,
-        };
-        (session, admitted.mail)
+        }
     }
 
     fn core(&self) -> &Core<B> {
@@ -171,7 +164,7 @@ impl<B: Bus> Session<B> {
         &self.registered.handle
     }
 
-    async fn serve<S: Transport>(&mut self, socket: &mut Socket<S>, mut mail: mpsc::Receiver<Mail>) -> Ended {
+    async fn serve<S: Transport>(&mut self, socket: &mut Socket<S>) -> Ended {
         let handle = Arc::clone(&self.registered.handle);
         let mut asking = Asking::default();
         self.heard = Instant::now();
@@ -194,13 +187,13 @@ impl<B: Bus> Session<B> {
                     self.on_done(done);
                     Ok(())
                 }
-                first = mail.recv() => self.on_mail(first),
+                () = handle.inbox.arrival() => Ok(()),
                 () = &mut timer => Ok(()),
             };
             if let Err(ended) = outcome {
                 return ended;
             }
-            self.on_mails(&mut mail);
+            self.on_mails();
             self.on_appends();
             if timer.deadline() <= Instant::now() {
                 if let Err(ended) = self.on_time() {
@@ -404,8 +397,8 @@ mod tests {
         size_of::<F>()
     }
 
-    /// A connection has 8 KB in all. Its task is one part of it, beside a read buffer of 1 KiB, the queue of its mail, its
-    /// handle, the system's registration of its socket, and the mailbox's knowledge of it.
+    /// A connection has 8 KB in all. Its task is one part of it, beside a read buffer of 1 KiB, its handle with what waits
+    /// for it, the system's registration of its socket, and the mailbox's knowledge of it.
     #[test]
     fn the_task_of_a_session_is_small() {
         let size = size_of_future(super::run::<Local, TcpStream>);

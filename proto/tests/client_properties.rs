@@ -330,7 +330,7 @@ fn client_op() -> BoxedStrategy<Op> {
 /// How a client would ask for an operation: what has no value is left out.
 fn request_of(op: &Op, caller: &UserId, chat: &ChatKey) -> (&'static str, Value) {
     let (payload_type, mut payload) = fields_of(op);
-    payload["chatId"] = json!(&*chat.name_for(caller));
+    payload["chatId"] = json!(chat.name_for(caller));
     if let Value::Object(fields) = &mut payload {
         fields.retain(|_, value| !value.is_null());
     }

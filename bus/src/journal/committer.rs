@@ -29,13 +29,13 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// Makes the spare into a segment. Its name stands only once its header does, and records enter it only once its name does.
-    pub(super) fn begin(disk: &dyn Disk, header: &Header, capacity: u64) -> io::Result<Self> {
+    /// Makes a spare into a segment. Its name stands only once its header does, and records enter it only once its name does.
+    pub(super) fn begin(disk: &dyn Disk, spare: &str, header: &Header, capacity: u64) -> io::Result<Self> {
         let name = segment_name(header.index);
-        let mut file = disk.open(SPARE)?;
+        let mut file = disk.open(spare)?;
         file.write_at(&header.encode(), 0)?;
         file.sync()?;
-        disk.rename(SPARE, &name)?;
+        disk.rename(spare, &name)?;
         disk.sync_names()?;
         Ok(Self {
             file,
@@ -164,31 +164,46 @@ impl Committer {
     fn rotate(&mut self, first: u64) -> io::Result<()> {
         let needed = HEADER_BYTES as u64 + first;
         let capacity = self.shared.segment_bytes.max(needed);
-        let ready = self.join_spare() && capacity == self.shared.segment_bytes;
-        if !ready {
-            self.shared.disk.create(SPARE, capacity)?;
-        }
+        let spare = self.spare(capacity)?;
         let header = Header {
-            mark: rand::random(),
+            // Unlike that of whatever stands in a spare that was a segment.
+            mark: self.active.mark.wrapping_add(1),
             index: self.active.index + 1,
             epoch: self.active.epoch,
             time: self.active.time,
             before: self.ends.clone(),
         };
-        let next = Active::begin(&*self.shared.disk, &header, capacity)?;
+        let next = Active::begin(&*self.shared.disk, &spare, &header, capacity)?;
         let full = std::mem::replace(&mut self.active, next);
         self.shared.sealed.lock().push_back(Sealed {
             name: full.name,
             ends: self.ends.clone(),
+            capacity: full.capacity,
         });
         Ok(())
     }
 
-    /// Begins to make the next segment once this one is half full.
+    /// A file to go on in, made now where there is none.
+    fn spare(&mut self, capacity: u64) -> io::Result<String> {
+        if capacity == self.shared.segment_bytes {
+            if let Some(spare) = self.shared.spares.lock().pop() {
+                return Ok(spare);
+            }
+            if self.join_spare() {
+                return Ok(SPARE.to_owned());
+            }
+        }
+        self.join_spare();
+        self.shared.disk.create(SPARE, capacity)?;
+        Ok(SPARE.to_owned())
+    }
+
+    /// Begins to make the next segment once this one is half full, where none is left over.
     fn prepare_spare(&mut self) {
         let header = HEADER_BYTES as u64;
         let half = (self.active.capacity - header) / 2;
-        if self.spare.is_some() || self.active.offset < header + half {
+        if self.active.offset < header + half || self.spare.is_some() || !self.shared.spares.lock().is_empty()
+        {
             return;
         }
         let (disk, bytes) = (Arc::clone(&self.shared.disk), self.shared.segment_bytes);

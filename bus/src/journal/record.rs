@@ -150,12 +150,19 @@ pub(super) fn length(bytes: &[u8]) -> usize {
     padded(u32_at(bytes, 0) as usize)
 }
 
+/// Whether what stands at `at` in a segment, whole or not, bears a mark.
+pub(super) fn bears(segment: &[u8], at: usize, mark: u32) -> bool {
+    segment
+        .get(at..)
+        .is_some_and(|left| left.len() >= RECORD_BYTES && u32_at(left, 8) == mark)
+}
+
 /// The record that stands at `at` in a segment, if one does, whole.
 pub(super) fn read(segment: &[u8], at: usize, mark: u32) -> Option<Record> {
-    let left = segment.get(at..)?;
-    if left.len() < RECORD_BYTES || u32_at(left, 8) != mark {
+    if !bears(segment, at, mark) {
         return None;
     }
+    let left = segment.get(at..)?;
     let length = u32_at(left, 0) as usize;
     if !(RECORD_BYTES..=RECORD_BYTES + MAX_PAYLOAD).contains(&length) || length > left.len() {
         return None;

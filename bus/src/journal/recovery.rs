@@ -7,16 +7,24 @@ use bytes::Bytes;
 
 use super::committer::Active;
 use super::disk::Disk;
-use super::record::{self, HEADER_BYTES, Header};
+use super::record::{self, HEADER_BYTES, Header, RECORD_BYTES};
 use super::{Found, FoundPartition, JournalError, MAX_PARTITIONS, Recovered, Sealed};
 
-/// The name of the file that becomes the next segment.
+/// The name of a file that is made to become the next segment.
 pub(super) const SPARE: &str = "spare";
+/// Ends the name of one that was a segment.
+const SPARE_SUFFIX: &str = ".spare";
 
 const ZEROS: usize = 1 << 20;
 
 pub(super) fn segment_name(index: u64) -> String {
     format!("{index:012}.log")
+}
+
+/// What a segment that was let go is called until it becomes another.
+pub(super) fn spare_name(segment: &str) -> String {
+    let stem = segment.strip_suffix(".log").unwrap_or(segment);
+    format!("{stem}{SPARE_SUFFIX}")
 }
 
 pub(super) fn recover(
@@ -48,6 +56,7 @@ pub(super) fn recover(
             sealed.push_back(Sealed {
                 name: segment_name(index),
                 ends: reading.ends(),
+                capacity: segment.bytes.len() as u64,
             });
             continue;
         }
@@ -78,7 +87,7 @@ pub(super) fn recover(
     })
 }
 
-/// The indices of all segments, in order. A spare, finished or not, is removed.
+/// The indices of all segments, in order. Spares, finished or not, are removed.
 fn segments(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     let place = disk.place();
     let failed = |source| JournalError::Disk {
@@ -90,7 +99,7 @@ fn segments(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
         let index = name.strip_suffix(".log").and_then(|digits| digits.parse().ok());
         match index {
             Some(index) if segment_name(index) == name => indices.push(index),
-            _ if name == SPARE => disk.remove(SPARE).map_err(failed)?,
+            _ if name == SPARE || name.ends_with(SPARE_SUFFIX) => disk.remove(&name).map_err(failed)?,
             _ => {
                 let why = format!("not a journal: there is a file {name:?} in it");
                 return Err(JournalError::Foreign { place, why });
@@ -111,7 +120,7 @@ fn fresh(disk: &dyn Disk, partitions: u16, segment_bytes: u64) -> io::Result<Rec
         before,
     };
     disk.create(SPARE, segment_bytes)?;
-    let active = Active::begin(disk, &header, segment_bytes)?;
+    let active = Active::begin(disk, SPARE, &header, segment_bytes)?;
     let partitions = vec![FoundPartition::default(); header.before.len()];
     Ok(Recovered {
         epoch: 1,
@@ -123,18 +132,19 @@ fn fresh(disk: &dyn Disk, partitions: u16, segment_bytes: u64) -> io::Result<Rec
     })
 }
 
-/// Makes the last segment ready for more: its last batch surely durable, and nothing but zeros behind it.
+/// Makes the last segment ready for more: its last batch surely durable, and nothing behind it that could be taken for a
+/// record.
 fn go_on(disk: &dyn Disk, segment: &Segment) -> io::Result<Active> {
     let mut file = disk.open(&segment.name)?;
     let (batch, end) = (segment.last_batch, segment.end);
     if batch < end {
         file.write_at(&segment.bytes[batch..end], batch as u64)?;
     }
-    let behind = &segment.bytes[end..];
-    let dirty = behind
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
+    let dirty = segment
+        .marks_behind()
+        .last()
+        .map_or(0, |last| last + RECORD_BYTES - end);
+    let dirty = dirty.min(segment.bytes.len() - end);
     let zeros = vec![0; dirty.min(ZEROS)];
     for at in (0..dirty).step_by(ZEROS) {
         file.write_at(&zeros[..ZEROS.min(dirty - at)], (end + at) as u64)?;
@@ -163,6 +173,14 @@ struct Segment {
     last_batch: usize,
     /// The time of the last record in it or before it.
     time: u64,
+}
+
+impl Segment {
+    /// Where behind its end something bears its mark: what was being written when the power went.
+    fn marks_behind(&self) -> impl Iterator<Item = usize> {
+        let places = (self.end..self.bytes.len()).step_by(8);
+        places.filter(|at| record::bears(&self.bytes, *at, self.header.mark))
+    }
 }
 
 struct Reading<'a> {
@@ -289,20 +307,17 @@ impl Reading<'_> {
     /// Tells a batch that was being written when the power went from one that was acknowledged and is damaged.
     fn check_torn(&self, segment: &Segment) -> Result<(), JournalError> {
         let end = segment.end;
-        let Some(dirty) = segment.bytes[end..].iter().position(|byte| *byte != 0) else {
-            return Ok(());
-        };
-        let mut at = end + dirty / 8 * 8;
-        while at < segment.bytes.len() {
-            let Some(found) = record::read(&segment.bytes, at, segment.header.mark) else {
-                at += 8;
-                continue;
-            };
-            if found.batch > end as u64 {
+        let mut is_torn = false;
+        for at in segment.marks_behind() {
+            is_torn = true;
+            let found = record::read(&segment.bytes, at, segment.header.mark);
+            if found.is_some_and(|found| found.batch > end as u64) {
                 let why = format!("no whole record stands here, but later ones behind it, at byte {at}");
                 return Err(self.damaged(&segment.name, end as u64, why));
             }
-            at = found.next;
+        }
+        if !is_torn {
+            return Ok(());
         }
         tracing::warn!(
             file = segment.name,

@@ -428,11 +428,39 @@ fn a_real_directory_is_read_back() {
     }
 }
 
+#[test]
+fn a_segment_that_was_let_go_is_written_over() {
+    let disk = SimulatedDisk::new();
+    let mut first = open(&disk).unwrap();
+    for _ in 0..60 {
+        first.commit(0, &[7; 900]);
+        let done = [first.heard.acknowledged(0), 0, 0];
+        first.journal.release(&done, || io::Result::Ok(())).unwrap();
+    }
+    let spares = disk
+        .list()
+        .unwrap()
+        .into_iter()
+        .filter(|name| name.ends_with("spare"));
+    assert!(
+        spares.count() <= 2,
+        "one segment after the other, and no other files"
+    );
+    let cut = disk.power_cut(1);
+    first.running.close();
+    let second = open(&cut).unwrap();
+    let found = &second.found[0];
+    assert_eq!(found.before + found.records.len() as u64, 60);
+    assert!(found.records.iter().all(|record| record.payload[..] == [7; 900]));
+}
+
 /// One life of a journal: what it appends, and how it ends.
 #[derive(Clone, Debug)]
 struct Life {
     appends: Vec<(u16, usize)>,
     wait_every: usize,
+    /// Segments are let go of at every so manieth wait.
+    release_every: usize,
     fault: Option<u64>,
     seed: u64,
     kill: bool,
@@ -443,13 +471,15 @@ fn life() -> impl Strategy<Value = Life> {
     (
         appends,
         1..20_usize,
+        1..5_usize,
         prop::option::of(0..60_u64),
         any::<u64>(),
         prop::bool::weighted(0.2),
     )
-        .prop_map(|(appends, wait_every, fault, seed, kill)| Life {
+        .prop_map(|(appends, wait_every, release_every, fault, seed, kill)| Life {
             appends,
             wait_every,
+            release_every,
             fault,
             seed,
             kill,
@@ -468,10 +498,12 @@ proptest! {
         for (number, life) in lives.iter().enumerate() {
             let mut open = open(&disk).map_err(|error| TestCaseError::fail(error.to_string()))?;
             for partition in 0..usize::from(PARTITIONS) {
+                let let_go = usize::try_from(open.found[partition].before).unwrap();
+                prop_assert!(let_go <= acknowledged[partition]);
                 let found = open.payloads(partition);
-                prop_assert!(found.len() >= acknowledged[partition]);
-                prop_assert!(appended[partition].starts_with(&found));
-                appended[partition] = found;
+                prop_assert!(let_go + found.len() >= acknowledged[partition]);
+                prop_assert!(appended[partition][let_go..].starts_with(&found));
+                appended[partition].truncate(let_go + found.len());
                 // What was found counts as acknowledged: others may have seen it by now.
                 acknowledged[partition] = appended[partition].len();
             }
@@ -483,8 +515,14 @@ proptest! {
                 payload.resize(payload.len() + size, b'.');
                 let Ok(seq) = open.try_append(*partition, &payload) else { break };
                 appended[usize::from(*partition)].push(payload);
-                if n % life.wait_every == 0 {
-                    open.heard.wait(|(ends, failed)| failed.is_some() || ends.get(partition) >= Some(&seq));
+                if n % life.wait_every != 0 {
+                    continue;
+                }
+                open.heard.wait(|(ends, failed)| failed.is_some() || ends.get(partition) >= Some(&seq));
+                if n / life.wait_every % life.release_every == 0 {
+                    let done: Vec<_> = (0..PARTITIONS).map(|of| open.heard.acknowledged(of)).collect();
+                    // A disk that fails lets go of nothing.
+                    let _ = open.journal.release(&done, || io::Result::Ok(()));
                 }
             }
             disk = if life.kill { disk.kill() } else { disk.power_cut(life.seed) };

@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
     pub(super) fn me(&self) -> Result<Member, Rejection> {
         let known = self.state.members.get(self.user());
         if self.state.key.is_dialog() {
-            if self.state.key.other_side(self.user()).is_none() {
+            if !self.state.key.has_side(self.user()) {
                 return Err(no_such_chat());
             }
             return Ok(known.copied().unwrap_or_else(|| self.new_side()));
@@ -71,6 +71,20 @@ impl<'a> Context<'a> {
         }
         let me = self.me()?;
         me.role.map(|role| (me, role)).ok_or_else(no_such_chat)
+    }
+
+    /// The sides of a dialog as they are now, the same one twice for own notes; `None` for a group.
+    pub(super) fn sides(&self) -> Option<[(UserId, Member); 2]> {
+        let (low, high) = self.state.key.side_names()?;
+        let known = |name| self.state.members.get_key_value(name);
+        if let (Some((low, one)), Some((high, other))) = (known(low), known(high)) {
+            return Some([(low.clone(), *one), (high.clone(), *other)]);
+        }
+        let (low, high) = self.state.key.sides()?;
+        Some([low, high].map(|side| {
+            let member = self.state.members.get(&side).copied();
+            (side, member.unwrap_or_else(|| self.new_side()))
+        }))
     }
 
     /// A side of a dialog that was never opened.

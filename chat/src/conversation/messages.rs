@@ -100,7 +100,8 @@ pub(super) fn new(
         reply_to,
         at: stamp.time,
     };
-    let mut changes = sent(context, me, message_id);
+    let sides = context.sides();
+    let mut changes = sent(context, sides.as_ref(), me, message_id);
     changes.last = Some(LastMessage {
         message_id,
         sender: sender.clone(),
@@ -114,24 +115,25 @@ pub(super) fn new(
             at: stamp.time,
             client_message_id: own_id,
         },
-        mail: new_mail(context, step, event),
+        mail: new_mail(context, sides.as_ref(), step, event),
         changes,
         rows,
     })
 }
 
+type Sides = [(UserId, Member); 2];
+
 /// What a send changes in the members: the sender has read all, and a dialog shows in both lists.
-fn sent(context: &Context<'_>, mut me: Member, message_id: u64) -> Changes {
+fn sent(context: &Context<'_>, sides: Option<&Sides>, mut me: Member, message_id: u64) -> Changes {
     let mut changes = Changes::default();
     (me.delivered, me.read, me.last_sent) = (message_id, message_id, message_id);
-    if let Some((low, high)) = context.state.key.sides() {
-        for side in [low, high] {
-            let member = context.state.members.get(&side).copied();
-            let mut member = member.unwrap_or_else(|| context.new_side());
-            if !member.listed {
-                member.listed = true;
-                changes.members.insert(side, member);
-            }
+    if let Some(sides) = sides {
+        for (side, member) in sides.iter().filter(|(_, member)| !member.listed) {
+            let listed = Member {
+                listed: true,
+                ..*member
+            };
+            changes.members.insert(side.clone(), listed);
         }
         if !context.state.head.open {
             changes.made = Some(Made {
@@ -148,13 +150,9 @@ fn sent(context: &Context<'_>, mut me: Member, message_id: u64) -> Changes {
 }
 
 /// The events of a send: `chats` to whom the chat is new, the sender's marks, the message.
-fn new_mail(context: &Context<'_>, step: Step, event: Event) -> Mail {
+fn new_mail(context: &Context<'_>, sides: Option<&Sides>, step: Step, event: Event) -> Mail {
     let mut mail = Mail::default();
-    let sides = context.state.key.sides();
-    let hidden_side = |user: &UserId| context.state.members.get(user).is_none_or(|side| !side.listed);
-    let appears = sides
-        .as_ref()
-        .is_some_and(|(low, high)| hidden_side(low) || hidden_side(high));
+    let appears = sides.is_some_and(|sides| sides.iter().any(|(_, side)| !side.listed));
     let chats = if appears {
         mail.event(Event::Chats)
     } else {
@@ -170,21 +168,17 @@ fn new_mail(context: &Context<'_>, step: Step, event: Event) -> Mail {
         };
         mail.post(user, chats.when(!member.listed).and(marks).and(message));
     };
-    let Some((low, high)) = sides else {
+    let Some([(low, one), (high, other)]) = sides else {
         for (user, member) in context.state.current() {
             post(user, member);
         }
         return mail;
     };
-    let side = |user: &UserId| {
-        let known = context.state.members.get(user).copied();
-        known.unwrap_or_else(|| context.new_side())
-    };
-    post(&low, &side(&low));
+    post(low, one);
     if low != high {
-        post(&high, &side(&high));
+        post(high, other);
         if appears {
-            mail.acquaint(&[&low, &high]);
+            mail.acquaint(&[low, high]);
         }
     }
     mail

@@ -10,16 +10,15 @@ use confab_bus::Bus;
 use confab_chat::{Event, Rejection, Timestamp, UserId};
 use confab_proto::client::encode;
 use confab_proto::message::{Attached, DeliveryBody, MailboxEvent};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::acks::Acks;
 use super::feed::Then;
 use super::frames::Frames;
-use super::{Ended, MAILS, Session};
+use super::{MAILS, Session};
 use crate::config::WRITE_BUFFER;
+use crate::inbox::Mail;
 use crate::metrics;
-use crate::registry::Mail;
 
 /// Presence that waits while the client catches up: more than this is not worth keeping.
 const EARLY: usize = 256;
@@ -81,24 +80,16 @@ impl<B: Bus> Session<B> {
     }
 
     /// Takes what workers have sent and is there already.
-    pub(super) fn on_mails(&mut self, mails: &mut mpsc::Receiver<Mail>) {
+    pub(super) fn on_mails(&mut self) {
         for _ in 0..MAILS {
-            let Ok(mail) = mails.try_recv() else { return };
+            let Some(mail) = self.handle().inbox.take() else {
+                return;
+            };
             self.take_mail(&mail);
         }
     }
 
-    /// Takes a message of a worker; without one the registry has forgotten this session, which is its end.
-    pub(super) fn on_mail(&mut self, mail: Option<Mail>) -> Result<(), Ended> {
-        match mail {
-            Some(mail) => self.take_mail(&mail),
-            None => return Err(Ended::Gone),
-        }
-        Ok(())
-    }
-
     fn take_mail(&mut self, mail: &Mail) {
-        self.handle().taken(mail);
         let then = match mail {
             Mail::Delivery(body) => match &**body {
                 DeliveryBody::Live(events) => self.feed.live(events, Instant::now()),

@@ -191,8 +191,7 @@ impl<B: Bus> Session<B> {
                 let now = self.now();
                 let user = &self.registered.handle.user;
                 let named = matches!(reply, Reply::Left | Reply::Participants(_));
-                let chat_id = named.then(|| pending.chat.name_for(user));
-                let chat_id = chat_id.as_deref().unwrap_or_default();
+                let chat_id = if named { pending.chat.name_for(user) } else { "" };
                 self.out
                     .push(|out| encode::response(out, &pending.id, now, chat_id, reply));
             }

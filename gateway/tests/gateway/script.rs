@@ -170,7 +170,12 @@ impl Bus for Script {
         PARTITIONS
     }
 
-    async fn append(&self, _: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    async fn append(
+        &self,
+        _: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
+        let entry = Arc::unwrap_or_clone(entry.into());
         if self.0.holding.load(Ordering::Acquire) {
             let (fate, told) = oneshot::channel();
             self.0.held.send(Held { entry, fate }).await.unwrap();

@@ -2,7 +2,6 @@
 //! order of fields are the protocol's, and what has no value is left out.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use confab_chat::{Attachment, AttachmentMeta, Quote};
 use serde::ser::SerializeStruct;
@@ -46,7 +45,7 @@ pub struct ChatListItem<'a> {
     #[serde(rename = "type")]
     pub kind: ChatType,
     /// As the user names it.
-    pub id: Arc<str>,
+    pub id: &'a str,
     /// Its picture; of a dialog the other side's.
     #[serde(skip_serializing_if = "is_empty")]
     pub photo_url: Option<Cow<'a, str>>,
@@ -84,7 +83,7 @@ pub struct ChatListItem<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Chat<'a> {
     /// As the user names it.
-    pub chat_id: Arc<str>,
+    pub chat_id: &'a str,
     /// What kind.
     #[serde(rename = "type")]
     pub kind: ChatType,

@@ -1,7 +1,5 @@
 //! What the clients saw, as the checker knows it.
 
-use std::sync::Arc;
-
 use confab_bus::Bus;
 use confab_chat::{ChatKey, Event as ChatEvent, Timestamp, UserId};
 use confab_proto::message::{MailboxEvent, Page, Query, QueryKind};
@@ -93,7 +91,7 @@ pub(crate) async fn view(service: &Service, chat: &ChatKey, member: &UserId) -> 
             .unwrap();
         serde_json::from_slice(&answer.unwrap()).unwrap()
     };
-    let seen_as: Arc<str> = chat.name_for(member);
+    let seen_as = chat.name_for(member);
     let mut messages = Vec::new();
     loop {
         let page = Page::From(messages.len() as u64 + 1);
@@ -109,7 +107,7 @@ pub(crate) async fn view(service: &Service, chat: &ChatKey, member: &UserId) -> 
         }
         messages.extend(
             page.iter()
-                .map(|message| stored(member.as_str(), &seen_as, message)),
+                .map(|message| stored(member.as_str(), seen_as, message)),
         );
     }
     let missed = ask(QueryKind::Chat { chat: chat.clone() }).await["missed"]

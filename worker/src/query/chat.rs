@@ -27,7 +27,7 @@ pub(super) async fn seen<S: Store>(
     user: &UserId,
     chat: &ChatKey,
 ) -> Result<Option<Seen>, Rejection> {
-    if chat.is_dialog() && chat.other_side(user).is_none() {
+    if chat.is_dialog() && !chat.has_side(user) {
         return Err(not_found());
     }
     let membership: Option<MembershipRow> = reads.get(Key::Membership(user.clone(), chat.clone())).await?;
@@ -84,7 +84,7 @@ pub(super) async fn chat<S: Store>(
 
 fn dialog<'a>(
     user: &UserId,
-    chat: &ChatKey,
+    chat: &'a ChatKey,
     other: &'a Person,
     seen: Option<&Seen>,
     now: Timestamp,

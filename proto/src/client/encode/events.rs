@@ -88,7 +88,7 @@ struct TypingBody<'a> {
 pub fn event(out: &mut Vec<u8>, receiver: &UserId, item: &MailboxEvent) -> bool {
     match &*item.event {
         Event::Chats => return false,
-        Event::New { chat, .. } => new(out, &chat.name_for(receiver), item),
+        Event::New { chat, .. } => new(out, chat.name_for(receiver), item),
         Event::Edit {
             chat,
             message_id,
@@ -98,7 +98,7 @@ pub fn event(out: &mut Vec<u8>, receiver: &UserId, item: &MailboxEvent) -> bool 
             at,
         } => {
             let body = EditBody {
-                chat_id: &chat.name_for(receiver),
+                chat_id: chat.name_for(receiver),
                 message_id: *message_id,
                 message: text,
                 attachments: Attachments::new(attachments),
@@ -114,7 +114,7 @@ pub fn event(out: &mut Vec<u8>, receiver: &UserId, item: &MailboxEvent) -> bool 
             at,
         } => {
             let body = DeleteBody {
-                chat_id: &chat.name_for(receiver),
+                chat_id: chat.name_for(receiver),
                 message_id: *message_id,
                 user_id: by.as_str(),
                 timestamp: at.as_millis(),
@@ -130,7 +130,7 @@ pub fn event(out: &mut Vec<u8>, receiver: &UserId, item: &MailboxEvent) -> bool 
             out,
             "dlvrd",
             item,
-            &chat.name_for(receiver),
+            chat.name_for(receiver),
             (by, *message_id, *at),
         ),
         Event::Read {
@@ -138,13 +138,7 @@ pub fn event(out: &mut Vec<u8>, receiver: &UserId, item: &MailboxEvent) -> bool 
             by,
             message_id,
             at,
-        } => mark(
-            out,
-            "read",
-            item,
-            &chat.name_for(receiver),
-            (by, *message_id, *at),
-        ),
+        } => mark(out, "read", item, chat.name_for(receiver), (by, *message_id, *at)),
     }
     true
 }
@@ -237,7 +231,7 @@ pub fn typing(
 ) {
     let body = TypingBody {
         user_id: user.as_str(),
-        chat_id: &chat.name_for(receiver),
+        chat_id: chat.name_for(receiver),
         stop,
     };
     ephemeral(out, "typing", now, body);

@@ -147,7 +147,11 @@ impl Bus for Replaced {
         self.options.partitions
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
         let log = self.log(partition);
         let at = log.bus.append(partition, entry).await?;
         Ok(Position {

@@ -1,5 +1,7 @@
 //! A bus that keeps its whole log, so that it can be read again from the beginning.
 
+use std::sync::Arc;
+
 use confab_bus::{AppendError, Bus, GatewayEnd, Position, QueryError, ReadError, WorkerEnd};
 use confab_chat::{GatewayId, Partition, Timestamp};
 use confab_proto::message::{Announcement, Answer, LogEntry, Query, Signal, ToGateway};
@@ -14,7 +16,11 @@ impl<B: Bus> Bus for Untrimmed<B> {
         self.0.partitions()
     }
 
-    async fn append(&self, partition: Partition, entry: LogEntry) -> Result<Position, AppendError> {
+    async fn append(
+        &self,
+        partition: Partition,
+        entry: impl Into<Arc<LogEntry>> + Send,
+    ) -> Result<Position, AppendError> {
         self.0.append(partition, entry).await
     }
 
