@@ -9,3 +9,7 @@ pub mod client;
 pub mod message;
 pub mod row;
 pub mod wire;
+
+/// The tests' strategies name the crate as its users do.
+#[cfg(test)]
+extern crate self as confab_proto;

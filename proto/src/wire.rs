@@ -3,8 +3,9 @@
 //! Encoding is canonical: equal values are equal bytes. Decoding never panics, bounds every size before it allocates,
 //! and refuses what breaks a rule of the domain (a malformed user id is no user id, wherever it comes from).
 //!
-//! The messages stand in `proto/*.proto`, from which [`prost`] generates plain structs. Each domain type is turned into
-//! its message and back in one place, a module a family. Fields are only ever added.
+//! The messages stand in `proto/*.proto`, from which [`prost`] generates plain structs. Those are what is decoded;
+//! encoding writes the same fields straight from the domain's values, without a copy of them. Each domain type is
+//! written and read back in one place, a module a family. Fields are only ever added.
 
 mod content;
 mod delivery;
@@ -12,18 +13,25 @@ mod event;
 mod form;
 mod limits;
 mod log;
+mod out;
 mod pb;
 mod query;
 mod restored;
 mod row;
 mod signal;
 mod state;
+#[cfg(test)]
+mod tests;
 
+use std::cell::Cell;
+
+use bytes::Bytes;
 use confab_chat::row::{ClientIdRow, HeadRow, MembershipRow, MessageRow, RosterRow};
 use confab_chat::{Timestamp, conversation, mailbox};
 use prost::Message;
 
 use self::form::Form;
+use self::out::{Fields, Out};
 use crate::message::{Announcement, Answer, LogEntry, Query, Signal, ToGateway};
 use crate::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 
@@ -52,17 +60,24 @@ pub trait Wire: Sized {
     fn decode(bytes: &[u8]) -> Result<Self, WireError>;
 
     /// The value's bytes.
-    fn encode(&self) -> bytes::Bytes;
+    fn encode(&self) -> Bytes {
+        let mut scratch = SCRATCH.take();
+        self.encode_to(&mut scratch);
+        let bytes = Bytes::copy_from_slice(&scratch);
+        scratch.clear();
+        scratch.shrink_to(SCRATCH_BYTES);
+        SCRATCH.set(scratch);
+        bytes
+    }
 }
 
-/// Appends a message's bytes.
-fn append(message: &impl Message, out: &mut Vec<u8>) {
-    let written = message.encode(out);
-    debug_assert!(
-        written.is_ok(),
-        "a Vec takes whatever fits into memory: {written:?}"
-    );
+thread_local! {
+    /// Where a value is written whose length is not known yet. Empty, but with room.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// What a thread's scratch keeps: room for all but the rare large value, which gives its own back.
+const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Reads a message of at most `max` bytes.
 fn parse<M: Message + Default>(what: &'static str, max: usize, bytes: &[u8]) -> Result<M, WireError> {
@@ -80,16 +95,12 @@ macro_rules! wire {
     ($($type:ty, $what:literal, $max:ident;)*) => {$(
         impl Wire for $type {
             fn encode_to(&self, out: &mut Vec<u8>) {
-                append(&self.to_message(), out);
+                self.write(&mut Out::new(out));
             }
 
             fn decode(bytes: &[u8]) -> Result<Self, WireError> {
                 let message = parse($what, limits::$max, bytes)?;
                 Self::from_message(message).map_err(|fault| WireError { what: $what, why: fault.0 })
-            }
-
-            fn encode(&self) -> bytes::Bytes {
-                self.to_message().encode_to_vec().into()
             }
         }
     )*};
@@ -120,29 +131,21 @@ wire! {
 /// A mark's row is its time.
 impl Wire for Timestamp {
     fn encode_to(&self, out: &mut Vec<u8>) {
-        append(&pb::MarkRow { at: self.0 }, out);
+        Out::new(out).number(1, self.0);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         parse("mark row", limits::ROW_BYTES, bytes).map(|row: pb::MarkRow| Self(row.at))
-    }
-
-    fn encode(&self) -> bytes::Bytes {
-        pb::MarkRow { at: self.0 }.encode_to_vec().into()
     }
 }
 
 /// The last version that a mailbox has seen of a chat.
 impl Wire for u64 {
     fn encode_to(&self, out: &mut Vec<u8>) {
-        append(&pb::MailboxSeen { version: *self }, out);
+        Out::new(out).number(1, *self);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         parse("version seen", limits::ROW_BYTES, bytes).map(|seen: pb::MailboxSeen| seen.version)
-    }
-
-    fn encode(&self) -> bytes::Bytes {
-        pb::MailboxSeen { version: *self }.encode_to_vec().into()
     }
 }

@@ -3,21 +3,22 @@
 use confab_chat::row::Role;
 use confab_chat::{Attachment, AttachmentMeta, ChatKind, Code, Quote, Rejection, Reply, Timestamp};
 
-use super::form::{Fault, Form, from_list, from_needed, need, to_list};
+use super::form::{Fault, Form, from_list, from_needed, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::Profile;
 
+impl Fields for Attachment {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, &self.id);
+        out.text(2, &self.filename);
+        out.text(3, &self.url);
+        self.meta.write(out);
+    }
+}
+
 impl Form for Attachment {
     type Message = pb::Attachment;
-
-    fn to_message(&self) -> pb::Attachment {
-        pb::Attachment {
-            id: self.id.clone(),
-            filename: self.filename.clone(),
-            url: self.url.clone(),
-            meta: Some(self.meta.to_message()),
-        }
-    }
 
     fn from_message(message: pb::Attachment) -> Result<Self, Fault> {
         Ok(Self {
@@ -29,24 +30,23 @@ impl Form for Attachment {
     }
 }
 
-impl Form for AttachmentMeta {
-    type Message = pb::attachment::Meta;
-
-    fn to_message(&self) -> pb::attachment::Meta {
-        match self.clone() {
-            Self::File { extension, size } => {
-                pb::attachment::Meta::File(pb::attachment::File { extension, size })
-            }
+impl Fields for AttachmentMeta {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
+            Self::File { extension, size } => out.nested(4, |out| {
+                out.text(1, extension);
+                out.number(2, *size);
+            }),
             Self::Image {
                 mimetype,
                 width,
                 height,
                 size,
-            } => pb::attachment::Meta::Image(pb::attachment::Image {
-                mimetype,
-                width,
-                height,
-                size,
+            } => out.nested(5, |out| {
+                out.text(1, mimetype);
+                out.number(2, *width);
+                out.number(3, *height);
+                out.number(4, *size);
             }),
             Self::Video {
                 mimetype,
@@ -54,15 +54,19 @@ impl Form for AttachmentMeta {
                 height,
                 size,
                 duration_ms,
-            } => pb::attachment::Meta::Video(pb::attachment::Video {
-                mimetype,
-                width,
-                height,
-                size,
-                duration_ms,
+            } => out.nested(6, |out| {
+                out.text(1, mimetype);
+                out.number(2, *width);
+                out.number(3, *height);
+                out.number(4, *size);
+                out.number(5, *duration_ms);
             }),
         }
     }
+}
+
+impl Form for AttachmentMeta {
+    type Message = pb::attachment::Meta;
 
     fn from_message(message: pb::attachment::Meta) -> Result<Self, Fault> {
         Ok(match message {
@@ -92,17 +96,17 @@ pub(super) fn attachments(messages: Vec<pb::Attachment>) -> Result<Vec<Attachmen
     from_list("attachments", limits::ATTACHMENTS, messages)
 }
 
+impl Fields for Quote {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.message_id);
+        out.optional_text(2, self.client_message_id.as_deref());
+        out.text(3, self.sender.as_str());
+        out.number(4, self.created_at.0);
+    }
+}
+
 impl Form for Quote {
     type Message = pb::Quote;
-
-    fn to_message(&self) -> pb::Quote {
-        pb::Quote {
-            message_id: self.message_id,
-            client_message_id: self.client_message_id.clone(),
-            sender: self.sender.to_message(),
-            created_at: self.created_at.0,
-        }
-    }
 
     fn from_message(message: pb::Quote) -> Result<Self, Fault> {
         Ok(Self {
@@ -114,39 +118,38 @@ impl Form for Quote {
     }
 }
 
-impl Form for Reply {
-    type Message = pb::Reply;
-
-    fn to_message(&self) -> pb::Reply {
-        let kind = match self.clone() {
+impl Fields for Reply {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
             Self::Message {
                 message_id,
                 at,
                 client_message_id,
-            } => pb::reply::Kind::Message(pb::reply::Message {
-                message_id,
-                at: at.0,
-                client_message_id,
+            } => out.nested(1, |out| {
+                out.number(1, *message_id);
+                out.number(2, at.0);
+                out.optional_text(3, client_message_id.as_deref());
             }),
             Self::Read {
                 message_id,
                 at,
                 missed,
                 client_message_id,
-            } => pb::reply::Kind::Read(pb::reply::Read {
-                message_id,
-                at: at.0,
-                missed,
-                client_message_id,
+            } => out.nested(2, |out| {
+                out.number(1, *message_id);
+                out.number(2, at.0);
+                out.number(3, *missed);
+                out.optional_text(4, client_message_id.as_deref());
             }),
-            Self::Chat => pb::reply::Kind::Chat(pb::reply::Chat {}),
-            Self::Left => pb::reply::Kind::Left(pb::reply::Left {}),
-            Self::Participants(users) => pb::reply::Kind::Participants(pb::Users {
-                users: to_list(&users),
-            }),
-        };
-        pb::Reply { kind: Some(kind) }
+            Self::Chat => out.nested(3, |_| ()),
+            Self::Left => out.nested(4, |_| ()),
+            Self::Participants(users) => out.nested(5, |out| out.users(1, users)),
+        }
     }
+}
+
+impl Form for Reply {
+    type Message = pb::Reply;
 
     fn from_message(message: pb::Reply) -> Result<Self, Fault> {
         Ok(match need("a reply's kind", message.kind)? {
@@ -170,27 +173,32 @@ impl Form for Reply {
     }
 }
 
-impl Form for Rejection {
-    type Message = pb::Rejection;
+impl Fields for Rejection {
+    fn write(&self, out: &mut Out<'_>) {
+        out.choice(1, pb::Code::from(self.code));
+        out.text(2, &self.message);
+    }
+}
 
-    fn to_message(&self) -> pb::Rejection {
-        let code = match self.code {
-            Code::BadRequest => pb::Code::BadRequest,
-            Code::Unauthorized => pb::Code::Unauthorized,
-            Code::Forbidden => pb::Code::Forbidden,
-            Code::NotFound => pb::Code::NotFound,
-            Code::Conflict => pb::Code::Conflict,
-            Code::TooLarge => pb::Code::TooLarge,
-            Code::RateLimited => pb::Code::RateLimited,
-            Code::Unavailable => pb::Code::Unavailable,
-            Code::Timeout => pb::Code::Timeout,
-            Code::Internal => pb::Code::Internal,
-        };
-        pb::Rejection {
-            code: code.into(),
-            message: self.message.clone(),
+impl From<Code> for pb::Code {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::BadRequest => Self::BadRequest,
+            Code::Unauthorized => Self::Unauthorized,
+            Code::Forbidden => Self::Forbidden,
+            Code::NotFound => Self::NotFound,
+            Code::Conflict => Self::Conflict,
+            Code::TooLarge => Self::TooLarge,
+            Code::RateLimited => Self::RateLimited,
+            Code::Unavailable => Self::Unavailable,
+            Code::Timeout => Self::Timeout,
+            Code::Internal => Self::Internal,
         }
     }
+}
+
+impl Form for Rejection {
+    type Message = pb::Rejection;
 
     fn from_message(message: pb::Rejection) -> Result<Self, Fault> {
         let code = match message.code() {
@@ -213,17 +221,18 @@ impl Form for Rejection {
     }
 }
 
+impl From<ChatKind> for pb::ChatKind {
+    fn from(kind: ChatKind) -> Self {
+        match kind {
+            ChatKind::Dialog => Self::Dialog,
+            ChatKind::Group => Self::Group,
+            ChatKind::Channel => Self::Channel,
+        }
+    }
+}
+
 impl Form for ChatKind {
     type Message = i32;
-
-    fn to_message(&self) -> i32 {
-        match self {
-            Self::Dialog => pb::ChatKind::Dialog,
-            Self::Group => pb::ChatKind::Group,
-            Self::Channel => pb::ChatKind::Channel,
-        }
-        .into()
-    }
 
     fn from_message(message: i32) -> Result<Self, Fault> {
         match pb::ChatKind::try_from(message) {
@@ -235,18 +244,19 @@ impl Form for ChatKind {
     }
 }
 
+impl From<Option<Role>> for pb::Role {
+    fn from(role: Option<Role>) -> Self {
+        match role {
+            None => Self::Unspecified,
+            Some(Role::Member) => Self::Member,
+            Some(Role::Admin) => Self::Admin,
+            Some(Role::Owner) => Self::Owner,
+        }
+    }
+}
+
 impl Form for Option<Role> {
     type Message = i32;
-
-    fn to_message(&self) -> i32 {
-        match self {
-            None => pb::Role::Unspecified,
-            Some(Role::Member) => pb::Role::Member,
-            Some(Role::Admin) => pb::Role::Admin,
-            Some(Role::Owner) => pb::Role::Owner,
-        }
-        .into()
-    }
 
     fn from_message(message: i32) -> Result<Self, Fault> {
         match pb::Role::try_from(message) {
@@ -259,25 +269,18 @@ impl Form for Option<Role> {
     }
 }
 
+impl Fields for Profile {
+    fn write(&self, out: &mut Out<'_>) {
+        out.optional_text(1, self.name.as_deref());
+        out.optional_text(2, self.photo_url.as_deref());
+        out.optional_text(3, self.username.as_deref());
+        out.optional_text(4, self.phone_number.as_deref());
+        out.optional_flag(5, self.verified);
+    }
+}
+
 impl Form for Profile {
     type Message = pb::Profile;
-
-    fn to_message(&self) -> pb::Profile {
-        let Self {
-            name,
-            photo_url,
-            username,
-            phone_number,
-            verified,
-        } = self.clone();
-        pb::Profile {
-            name,
-            photo_url,
-            username,
-            phone_number,
-            verified,
-        }
-    }
 
     fn from_message(message: pb::Profile) -> Result<Self, Fault> {
         Ok(Self {

@@ -2,19 +2,20 @@
 
 use confab_chat::{RequestId, SessionId, Timestamp};
 
-use super::form::{Fault, Form, from_list, from_needed, from_option, need, to_list, to_option};
+use super::form::{Fault, Form, from_list, from_needed, from_option, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::{Attached, DeliveryBody, MailboxEvent, Quoted, ToGateway};
 
+impl Fields for ToGateway {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.user.as_str());
+        self.body.write(out);
+    }
+}
+
 impl Form for ToGateway {
     type Message = pb::ToGateway;
-
-    fn to_message(&self) -> pb::ToGateway {
-        pb::ToGateway {
-            user: self.user.to_message(),
-            body: Some(self.body.to_message()),
-        }
-    }
 
     fn from_message(message: pb::ToGateway) -> Result<Self, Fault> {
         Ok(Self {
@@ -24,48 +25,44 @@ impl Form for ToGateway {
     }
 }
 
-impl Form for DeliveryBody {
-    type Message = pb::to_gateway::Body;
-
-    fn to_message(&self) -> pb::to_gateway::Body {
+impl Fields for DeliveryBody {
+    fn write(&self, out: &mut Out<'_>) {
         match self {
             Self::Reply {
                 session,
                 request,
                 result,
-            } => pb::to_gateway::Body::Reply(pb::to_gateway::Reply {
-                session: session.0,
-                request: request.0,
-                result: Some(match result {
-                    Ok(reply) => pb::to_gateway::reply::Result::Ok(reply.to_message()),
-                    Err(rejection) => pb::to_gateway::reply::Result::Rejection(rejection.to_message()),
-                }),
+            } => out.nested(2, |out| {
+                out.number(1, session.0);
+                out.number(2, request.0);
+                match result {
+                    Ok(reply) => out.message(3, reply),
+                    Err(rejection) => out.message(4, rejection),
+                }
             }),
-            Self::Live(events) => pb::to_gateway::Body::Live(pb::to_gateway::Live {
-                events: to_list(events),
+            Self::Live(events) => out.nested(3, |out| out.messages(1, events)),
+            Self::Attached(attached) => out.message(4, attached),
+            Self::Online(users) => out.nested(5, |out| out.users(1, users)),
+            Self::Offline { user, last_seen } => out.nested(6, |out| {
+                out.text(1, user.as_str());
+                out.number(2, last_seen.0);
             }),
-            Self::Attached(attached) => pb::to_gateway::Body::Attached(attached.to_message()),
-            Self::Online(users) => pb::to_gateway::Body::Online(pb::to_gateway::Online {
-                users: to_list(users),
+            Self::Typing { chat, user, stop } => out.nested(7, |out| {
+                out.text(1, chat.as_str());
+                out.text(2, user.as_str());
+                out.flag(3, *stop);
             }),
-            Self::Offline { user, last_seen } => pb::to_gateway::Body::Offline(pb::to_gateway::Offline {
-                user: user.to_message(),
-                last_seen: last_seen.0,
+            Self::Contacts { session, online } => out.nested(8, |out| {
+                out.number(1, session.0);
+                out.users(2, online);
             }),
-            Self::Typing { chat, user, stop } => pb::to_gateway::Body::Typing(pb::to_gateway::Typing {
-                chat: chat.to_message(),
-                user: user.to_message(),
-                stop: *stop,
-            }),
-            Self::Contacts { session, online } => pb::to_gateway::Body::Contacts(pb::to_gateway::Contacts {
-                session: session.0,
-                online: to_list(online),
-            }),
-            Self::Replaced { session } => {
-                pb::to_gateway::Body::Replaced(pb::to_gateway::Replaced { session: session.0 })
-            }
+            Self::Replaced { session } => out.nested(9, |out| out.number(1, session.0)),
         }
     }
+}
+
+impl Form for DeliveryBody {
+    type Message = pb::to_gateway::Body;
 
     fn from_message(message: pb::to_gateway::Body) -> Result<Self, Fault> {
         Ok(match message {
@@ -104,19 +101,19 @@ impl Form for DeliveryBody {
     }
 }
 
+impl Fields for Attached {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.session.0);
+        out.number(2, self.after);
+        out.messages(3, &self.events);
+        out.flag(4, self.more);
+        out.optional_number(5, self.reset);
+        out.number(6, self.probes);
+    }
+}
+
 impl Form for Attached {
     type Message = pb::Attached;
-
-    fn to_message(&self) -> pb::Attached {
-        pb::Attached {
-            session: self.session.0,
-            after: self.after,
-            events: to_list(&self.events),
-            more: self.more,
-            reset: self.reset,
-            probes: self.probes,
-        }
-    }
 
     fn from_message(message: pb::Attached) -> Result<Self, Fault> {
         Ok(Self {
@@ -130,17 +127,17 @@ impl Form for Attached {
     }
 }
 
+impl Fields for MailboxEvent {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.id);
+        out.number(2, self.at.0);
+        out.message(3, &*self.event);
+        out.optional_message(4, self.quoted.as_ref());
+    }
+}
+
 impl Form for MailboxEvent {
     type Message = pb::MailboxEvent;
-
-    fn to_message(&self) -> pb::MailboxEvent {
-        pb::MailboxEvent {
-            id: self.id,
-            at: self.at.0,
-            event: Some(self.event.to_message()),
-            quoted: to_option(self.quoted.as_ref()),
-        }
-    }
 
     fn from_message(message: pb::MailboxEvent) -> Result<Self, Fault> {
         Ok(Self {
@@ -152,15 +149,15 @@ impl Form for MailboxEvent {
     }
 }
 
+impl Fields for Quoted {
+    fn write(&self, out: &mut Out<'_>) {
+        out.message(1, &self.quote);
+        out.optional_text(2, self.text.as_deref());
+    }
+}
+
 impl Form for Quoted {
     type Message = pb::Quoted;
-
-    fn to_message(&self) -> pb::Quoted {
-        pb::Quoted {
-            quote: Some(self.quote.to_message()),
-            text: self.text.clone(),
-        }
-    }
 
     fn from_message(message: pb::Quoted) -> Result<Self, Fault> {
         Ok(Self {

@@ -2,20 +2,87 @@
 
 use std::sync::Arc;
 
-use confab_chat::{Event, Timestamp};
+use confab_chat::{ChatKey, Event, Timestamp, UserId};
 
 use super::content::attachments;
-use super::form::{Fault, Form, from_option, need, to_list, to_option};
+use super::form::{Fault, Form, from_option, need};
+use super::out::{Fields, Out};
 use super::pb;
+
+impl Fields for Event {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
+            Self::New {
+                chat,
+                message_id,
+                sender,
+                client_message_id,
+                text,
+                attachments,
+                reply_to,
+                at,
+            } => out.nested(1, |out| {
+                out.text(1, chat.as_str());
+                out.number(2, *message_id);
+                out.text(3, sender.as_str());
+                out.optional_text(4, client_message_id.as_deref());
+                out.text(5, text);
+                out.messages(6, attachments);
+                out.optional_message(7, reply_to.as_ref());
+                out.number(8, at.0);
+            }),
+            Self::Chats => out.nested(2, |_| ()),
+            Self::Edit {
+                chat,
+                message_id,
+                by,
+                text,
+                attachments,
+                at,
+            } => out.nested(3, |out| {
+                out.text(1, chat.as_str());
+                out.number(2, *message_id);
+                out.text(3, by.as_str());
+                out.text(4, text);
+                out.messages(5, attachments);
+                out.number(6, at.0);
+            }),
+            Self::Delete {
+                chat,
+                message_id,
+                by,
+                at,
+            } => out.nested(4, |out| {
+                out.text(1, chat.as_str());
+                out.number(2, *message_id);
+                out.text(3, by.as_str());
+                out.number(4, at.0);
+            }),
+            Self::Delivered {
+                chat,
+                by,
+                message_id,
+                at,
+            } => out.nested(5, |out| mark(out, (chat, by), *message_id, *at)),
+            Self::Read {
+                chat,
+                by,
+                message_id,
+                at,
+            } => out.nested(6, |out| mark(out, (chat, by), *message_id, *at)),
+        }
+    }
+}
+
+fn mark(out: &mut Out<'_>, (chat, by): (&ChatKey, &UserId), message_id: u64, at: Timestamp) {
+    out.text(1, chat.as_str());
+    out.text(2, by.as_str());
+    out.number(3, message_id);
+    out.number(4, at.0);
+}
 
 impl Form for Arc<Event> {
     type Message = pb::Event;
-
-    fn to_message(&self) -> pb::Event {
-        pb::Event {
-            kind: Some(event_kind(self)),
-        }
-    }
 
     fn from_message(message: pb::Event) -> Result<Self, Fault> {
         let event = match need("an event's kind", message.kind)? {
@@ -49,78 +116,6 @@ impl Form for Arc<Event> {
             },
         };
         Ok(Self::new(event))
-    }
-}
-
-fn event_kind(event: &Event) -> pb::event::Kind {
-    match event {
-        Event::New {
-            chat,
-            message_id,
-            sender,
-            client_message_id,
-            text,
-            attachments,
-            reply_to,
-            at,
-        } => pb::event::Kind::New(pb::event::New {
-            chat: chat.to_message(),
-            message_id: *message_id,
-            sender: sender.to_message(),
-            client_message_id: client_message_id.clone(),
-            text: text.clone(),
-            attachments: to_list(attachments),
-            reply_to: to_option(reply_to.as_ref()),
-            at: at.0,
-        }),
-        Event::Chats => pb::event::Kind::Chats(pb::event::Chats {}),
-        Event::Edit {
-            chat,
-            message_id,
-            by,
-            text,
-            attachments,
-            at,
-        } => pb::event::Kind::Edit(pb::event::Edit {
-            chat: chat.to_message(),
-            message_id: *message_id,
-            by: by.to_message(),
-            text: text.clone(),
-            attachments: to_list(attachments),
-            at: at.0,
-        }),
-        Event::Delete {
-            chat,
-            message_id,
-            by,
-            at,
-        } => pb::event::Kind::Delete(pb::event::Delete {
-            chat: chat.to_message(),
-            message_id: *message_id,
-            by: by.to_message(),
-            at: at.0,
-        }),
-        Event::Delivered {
-            chat,
-            by,
-            message_id,
-            at,
-        } => pb::event::Kind::Delivered(mark((chat.to_message(), by.to_message()), *message_id, *at)),
-        Event::Read {
-            chat,
-            by,
-            message_id,
-            at,
-        } => pb::event::Kind::Read(mark((chat.to_message(), by.to_message()), *message_id, *at)),
-    }
-}
-
-fn mark((chat, by): (String, String), message_id: u64, at: Timestamp) -> pb::event::Mark {
-    pb::event::Mark {
-        chat,
-        by,
-        message_id,
-        at: at.0,
     }
 }
 

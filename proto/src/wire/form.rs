@@ -1,8 +1,8 @@
-//! The way from a domain type to its generated message and back, and its simplest cases.
+//! The way from a generated message to the domain type that it stands for, and its simplest cases.
 
 use std::sync::Arc;
 
-use confab_chat::{ChatKey, DeviceId, EntryId, GatewayId, RequestId, SessionId, Timestamp, UserId};
+use confab_chat::{ChatKey, DeviceId, EntryId, GatewayId, UserId};
 
 /// What is wrong with a message; becomes the `why` of a [`WireError`](super::WireError).
 #[derive(Debug)]
@@ -13,16 +13,8 @@ pub(super) trait Form: Sized {
     /// The message.
     type Message;
 
-    /// The message that stands for the value. Equal values give equal messages.
-    fn to_message(&self) -> Self::Message;
-
     /// The value, if the message is valid.
     fn from_message(message: Self::Message) -> Result<Self, Fault>;
-}
-
-/// The messages of a list.
-pub(super) fn to_list<T: Form>(values: &[T]) -> Vec<T::Message> {
-    values.iter().map(Form::to_message).collect()
 }
 
 /// The values of a list of at most `max` messages.
@@ -34,11 +26,6 @@ pub(super) fn from_list<T: Form>(what: &str, max: usize, messages: Vec<T::Messag
         )));
     }
     messages.into_iter().map(T::from_message).collect()
-}
-
-/// The message of a value that may be absent.
-pub(super) fn to_option<T: Form>(value: Option<&T>) -> Option<T::Message> {
-    value.map(Form::to_message)
 }
 
 /// The value that may be absent.
@@ -61,10 +48,6 @@ macro_rules! parsed_text {
         impl Form for $type {
             type Message = String;
 
-            fn to_message(&self) -> String {
-                self.as_str().to_owned()
-            }
-
             fn from_message(text: String) -> Result<Self, Fault> {
                 Self::parse(&text).map_err(|error| Fault(error.to_string()))
             }
@@ -78,10 +61,6 @@ macro_rules! free_text {
         impl Form for $type {
             type Message = String;
 
-            fn to_message(&self) -> String {
-                String::from(&*self.0)
-            }
-
             fn from_message(text: String) -> Result<Self, Fault> {
                 Ok(Self(text.into()))
             }
@@ -93,28 +72,7 @@ free_text!(EntryId, GatewayId);
 impl Form for Arc<str> {
     type Message = String;
 
-    fn to_message(&self) -> String {
-        String::from(&**self)
-    }
-
     fn from_message(text: String) -> Result<Self, Fault> {
         Ok(text.into())
     }
 }
-
-macro_rules! number {
-    ($($type:ident),*) => {$(
-        impl Form for $type {
-            type Message = u64;
-
-            fn to_message(&self) -> u64 {
-                self.0
-            }
-
-            fn from_message(number: u64) -> Result<Self, Fault> {
-                Ok(Self(number))
-            }
-        }
-    )*};
-}
-number!(SessionId, RequestId, Timestamp);

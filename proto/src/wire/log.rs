@@ -1,30 +1,30 @@
 //! The entries of the log.
 
+use std::sync::Arc;
+
 use confab_chat::{Command, EntryId, Op, Origin, RequestId, SessionId, UserId};
 
 use super::content::attachments;
-use super::form::{Fault, Form, from_list, from_needed, from_option, need, to_list, to_option};
+use super::form::{Fault, Form, from_list, from_needed, from_option, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::{DeliverItem, Enroll, EntryBody, LogEntry};
 
-impl Form for LogEntry {
-    type Message = pb::LogEntry;
-
-    fn to_message(&self) -> pb::LogEntry {
-        let body = match &self.body {
-            EntryBody::Command(command) => pb::log_entry::Body::Command(command.to_message()),
-            EntryBody::Deliver(items) => pb::log_entry::Body::Deliver(pb::Deliver {
-                items: to_list(items),
-            }),
-            EntryBody::Enroll(enroll) => pb::log_entry::Body::Enroll(enroll.to_message()),
-            EntryBody::SetLogic(version) => pb::log_entry::Body::SetLogic(pb::SetLogic { version: *version }),
-            EntryBody::Restored(restored) => pb::log_entry::Body::Restored(restored.to_message()),
-        };
-        pb::LogEntry {
-            id: self.id.to_message(),
-            body: Some(body),
+impl Fields for LogEntry {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, &self.id.0);
+        match &self.body {
+            EntryBody::Command(command) => out.message(2, command),
+            EntryBody::Deliver(items) => out.nested(3, |out| out.messages(1, items)),
+            EntryBody::Enroll(enroll) => out.message(4, enroll),
+            EntryBody::SetLogic(version) => out.nested(5, |out| out.number(1, *version)),
+            EntryBody::Restored(restored) => out.message(6, &**restored),
         }
     }
+}
+
+impl Form for LogEntry {
+    type Message = pb::LogEntry;
 
     fn from_message(message: pb::LogEntry) -> Result<Self, Fault> {
         let body = match need("an entry's body", message.body)? {
@@ -45,17 +45,17 @@ impl Form for LogEntry {
     }
 }
 
+impl Fields for Command {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.chat.as_str());
+        out.text(2, self.user.as_str());
+        out.message(3, &self.origin);
+        self.op.write(out);
+    }
+}
+
 impl Form for Command {
     type Message = pb::Command;
-
-    fn to_message(&self) -> pb::Command {
-        pb::Command {
-            chat: self.chat.to_message(),
-            user: self.user.to_message(),
-            origin: Some(self.origin.to_message()),
-            op: Some(self.op.to_message()),
-        }
-    }
 
     fn from_message(message: pb::Command) -> Result<Self, Fault> {
         Ok(Self {
@@ -67,16 +67,16 @@ impl Form for Command {
     }
 }
 
+impl Fields for Origin {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, &self.gateway.0);
+        out.number(2, self.session.0);
+        out.number(3, self.request.0);
+    }
+}
+
 impl Form for Origin {
     type Message = pb::Origin;
-
-    fn to_message(&self) -> pb::Origin {
-        pb::Origin {
-            gateway: self.gateway.to_message(),
-            session: self.session.0,
-            request: self.request.0,
-        }
-    }
 
     fn from_message(message: pb::Origin) -> Result<Self, Fault> {
         Ok(Self {
@@ -87,68 +87,68 @@ impl Form for Origin {
     }
 }
 
-impl Form for Op {
-    type Message = pb::command::Op;
-
-    fn to_message(&self) -> pb::command::Op {
+impl Fields for Op {
+    fn write(&self, out: &mut Out<'_>) {
         match self {
             Self::New {
                 text,
                 attachments,
                 reply_to,
                 client_message_id,
-            } => pb::command::Op::New(pb::command::New {
-                text: text.clone(),
-                attachments: to_list(attachments),
-                reply_to: *reply_to,
-                client_message_id: client_message_id.clone(),
+            } => out.nested(4, |out| {
+                out.text(1, text);
+                out.messages(2, attachments);
+                out.optional_number(3, *reply_to);
+                out.optional_text(4, client_message_id.as_deref());
             }),
             Self::Edit {
                 message_id,
                 text,
                 attachments,
-            } => pb::command::Op::Edit(pb::command::Edit {
-                message_id: *message_id,
-                text: text.clone(),
-                attachments: to_list(attachments),
+            } => out.nested(5, |out| {
+                out.number(1, *message_id);
+                out.text(2, text);
+                out.messages(3, attachments);
             }),
-            Self::Delete { message_id } => pb::command::Op::Delete(pb::command::Delete {
-                message_id: *message_id,
-            }),
-            Self::MarkDelivered { message_id } => pb::command::Op::MarkDelivered(up_to(*message_id)),
-            Self::MarkRead { message_id } => pb::command::Op::MarkRead(up_to(*message_id)),
-            Self::DeleteChat { message_id } => pb::command::Op::DeleteChat(up_to(*message_id)),
-            Self::AddParticipants { participants } => pb::command::Op::AddParticipants(users(participants)),
-            Self::RemoveParticipants { participants } => {
-                pb::command::Op::RemoveParticipants(users(participants))
-            }
-            Self::Leave => pb::command::Op::Leave(pb::command::Leave {}),
+            Self::Delete { message_id } => out.nested(6, |out| out.number(1, *message_id)),
+            Self::MarkDelivered { message_id } => out.nested(7, |out| out.optional_number(1, *message_id)),
+            Self::MarkRead { message_id } => out.nested(8, |out| out.optional_number(1, *message_id)),
             Self::CreateChat {
                 kind,
                 name,
                 participants,
                 photo_url,
                 history_all,
-            } => pb::command::Op::CreateChat(pb::command::CreateChat {
-                kind: kind.to_message(),
-                name: name.clone(),
-                participants: to_list(participants),
-                photo_url: photo_url.clone(),
-                history_all: *history_all,
+            } => out.nested(9, |out| {
+                out.choice(1, pb::ChatKind::from(*kind));
+                out.text(2, name);
+                out.users(3, participants);
+                out.optional_text(4, photo_url.as_deref());
+                out.flag(5, *history_all);
             }),
+            Self::DeleteChat { message_id } => out.nested(10, |out| out.optional_number(1, *message_id)),
             Self::UpdateChat {
                 name,
                 photo_url,
                 admins,
                 owner,
-            } => pb::command::Op::UpdateChat(pb::command::UpdateChat {
-                name: name.clone(),
-                photo_url: photo_url.clone(),
-                admins: admins.as_deref().map(users),
-                owner: to_option(owner.as_ref()),
+            } => out.nested(11, |out| {
+                out.optional_text(1, name.as_deref());
+                out.optional_text(2, photo_url.as_deref());
+                if let Some(admins) = admins {
+                    out.nested(3, |out| out.users(1, admins));
+                }
+                out.optional_text(4, owner.as_ref().map(UserId::as_str));
             }),
+            Self::AddParticipants { participants } => out.nested(12, |out| out.users(1, participants)),
+            Self::RemoveParticipants { participants } => out.nested(13, |out| out.users(1, participants)),
+            Self::Leave => out.nested(14, |_| ()),
         }
     }
+}
+
+impl Form for Op {
+    type Message = pb::command::Op;
 
     fn from_message(message: pb::command::Op) -> Result<Self, Fault> {
         Ok(match message {
@@ -188,16 +188,6 @@ impl Form for Op {
     }
 }
 
-fn up_to(message_id: Option<u64>) -> pb::command::UpTo {
-    pb::command::UpTo { message_id }
-}
-
-fn users(users: &[UserId]) -> pb::Users {
-    pb::Users {
-        users: to_list(users),
-    }
-}
-
 fn read_create(create: pb::command::CreateChat) -> Result<Op, Fault> {
     Ok(Op::CreateChat {
         kind: Form::from_message(create.kind)?,
@@ -220,18 +210,18 @@ fn read_update(update: pb::command::UpdateChat) -> Result<Op, Fault> {
     })
 }
 
+impl Fields for DeliverItem {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.chat.as_str());
+        out.number(2, self.version);
+        out.users(3, &self.to);
+        out.messages(4, self.events.iter().map(Arc::as_ref));
+        out.users(5, &self.greet);
+    }
+}
+
 impl Form for DeliverItem {
     type Message = pb::DeliverItem;
-
-    fn to_message(&self) -> pb::DeliverItem {
-        pb::DeliverItem {
-            chat: self.chat.to_message(),
-            version: self.version,
-            to: to_list(&self.to),
-            events: to_list(&self.events),
-            greet: to_list(&self.greet),
-        }
-    }
 
     fn from_message(message: pb::DeliverItem) -> Result<Self, Fault> {
         Ok(Self {
@@ -244,18 +234,18 @@ impl Form for DeliverItem {
     }
 }
 
+impl Fields for Enroll {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.user.as_str());
+        out.text(2, self.device.as_str());
+        out.optional_number(3, self.after);
+        out.text(4, &self.gateway.0);
+        out.number(5, self.session.0);
+    }
+}
+
 impl Form for Enroll {
     type Message = pb::Enroll;
-
-    fn to_message(&self) -> pb::Enroll {
-        pb::Enroll {
-            user: self.user.to_message(),
-            device: self.device.to_message(),
-            after: self.after,
-            gateway: self.gateway.to_message(),
-            session: self.session.0,
-        }
-    }
 
     fn from_message(message: pb::Enroll) -> Result<Self, Fault> {
         Ok(Self {

@@ -2,19 +2,20 @@
 
 use confab_chat::{Partition, Timestamp};
 
-use super::form::{Fault, Form, from_list, from_needed, need, to_list};
+use super::form::{Fault, Form, from_list, from_needed, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::{Announcement, Answer, Page, Query, QueryKind};
 
+impl Fields for Query {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.user.as_str());
+        self.what.write(out);
+    }
+}
+
 impl Form for Query {
     type Message = pb::Query;
-
-    fn to_message(&self) -> pb::Query {
-        pb::Query {
-            user: self.user.to_message(),
-            what: Some(self.what.to_message()),
-        }
-    }
 
     fn from_message(message: pb::Query) -> Result<Self, Fault> {
         Ok(Self {
@@ -24,29 +25,29 @@ impl Form for Query {
     }
 }
 
-impl Form for QueryKind {
-    type Message = pb::query::What;
-
-    fn to_message(&self) -> pb::query::What {
+impl Fields for QueryKind {
+    fn write(&self, out: &mut Out<'_>) {
         match self {
-            Self::Chats { count, before } => pb::query::What::Chats(pb::query::Chats {
-                count: *count,
-                before: before.map(|before| before.0),
+            Self::Chats { count, before } => out.nested(2, |out| {
+                out.number(1, *count);
+                out.optional_number(2, before.map(|before| before.0));
             }),
-            Self::Chat { chat } => pb::query::What::Chat(pb::query::Chat {
-                chat: chat.to_message(),
-            }),
-            Self::Messages { chat, page, count } => pb::query::What::Messages(pb::query::Messages {
-                chat: chat.to_message(),
-                count: *count,
-                page: match *page {
-                    Page::Latest => None,
-                    Page::From(id) => Some(pb::query::messages::Page::From(id)),
-                    Page::Before(id) => Some(pb::query::messages::Page::Before(id)),
-                },
+            Self::Chat { chat } => out.nested(3, |out| out.text(1, chat.as_str())),
+            Self::Messages { chat, page, count } => out.nested(4, |out| {
+                out.text(1, chat.as_str());
+                out.number(2, *count);
+                match *page {
+                    Page::Latest => {}
+                    Page::From(id) => out.optional_number(3, Some(id)),
+                    Page::Before(id) => out.optional_number(4, Some(id)),
+                }
             }),
         }
     }
+}
+
+impl Form for QueryKind {
+    type Message = pb::query::What;
 
     fn from_message(message: pb::query::What) -> Result<Self, Fault> {
         Ok(match message {
@@ -70,17 +71,17 @@ impl Form for QueryKind {
     }
 }
 
-impl Form for Answer {
-    type Message = pb::Answer;
-
-    fn to_message(&self) -> pb::Answer {
-        pb::Answer {
-            result: Some(match self {
-                Ok(payload) => pb::answer::Result::Payload(payload.clone()),
-                Err(rejection) => pb::answer::Result::Rejection(rejection.to_message()),
-            }),
+impl Fields for Answer {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
+            Ok(payload) => out.bytes(1, payload),
+            Err(rejection) => out.message(2, rejection),
         }
     }
+}
+
+impl Form for Answer {
+    type Message = pb::Answer;
 
     fn from_message(message: pb::Answer) -> Result<Self, Fault> {
         Ok(match need("an answer's result", message.result)? {
@@ -90,24 +91,21 @@ impl Form for Answer {
     }
 }
 
+impl Fields for Announcement {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
+            Self::Alive { worker, partitions } => out.nested(1, |out| {
+                out.text(1, worker);
+                out.numbers(2, partitions.iter().map(|partition| partition.0.into()));
+            }),
+            Self::Began { partition } => out.nested(2, |out| out.number(1, partition.0)),
+            Self::Leaving { worker } => out.nested(3, |out| out.text(1, worker)),
+        }
+    }
+}
+
 impl Form for Announcement {
     type Message = pb::Announcement;
-
-    fn to_message(&self) -> pb::Announcement {
-        let kind = match self {
-            Self::Alive { worker, partitions } => pb::announcement::Kind::Alive(pb::announcement::Alive {
-                worker: worker.to_message(),
-                partitions: to_list(partitions),
-            }),
-            Self::Began { partition } => pb::announcement::Kind::Began(pb::announcement::Began {
-                partition: partition.to_message(),
-            }),
-            Self::Leaving { worker } => pb::announcement::Kind::Leaving(pb::announcement::Leaving {
-                worker: worker.to_message(),
-            }),
-        };
-        pb::Announcement { kind: Some(kind) }
-    }
 
     fn from_message(message: pb::Announcement) -> Result<Self, Fault> {
         Ok(match need("an announcement's kind", message.kind)? {
@@ -127,10 +125,6 @@ impl Form for Announcement {
 
 impl Form for Partition {
     type Message = u32;
-
-    fn to_message(&self) -> u32 {
-        self.0.into()
-    }
 
     fn from_message(number: u32) -> Result<Self, Fault> {
         u16::try_from(number)

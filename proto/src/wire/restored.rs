@@ -3,21 +3,22 @@
 use confab_chat::conversation::restore::Hole;
 use confab_chat::{ChatKey, Timestamp, UserId, conversation};
 
-use super::form::{Fault, Form, from_list, from_needed, need, to_list};
+use super::form::{Fault, Form, from_list, from_needed, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::{Restored, RestoredActor};
 
+impl Fields for Restored {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, &self.proposal.0);
+        out.number(2, self.part);
+        out.number(3, self.parts);
+        self.actor.write(out);
+    }
+}
+
 impl Form for Restored {
     type Message = pb::Restored;
-
-    fn to_message(&self) -> pb::Restored {
-        pb::Restored {
-            proposal: self.proposal.to_message(),
-            part: self.part,
-            parts: self.parts,
-            actor: Some(self.actor.to_message()),
-        }
-    }
 
     fn from_message(message: pb::Restored) -> Result<Self, Fault> {
         if message.part >= message.parts {
@@ -32,29 +33,31 @@ impl Form for Restored {
     }
 }
 
-impl Form for RestoredActor {
-    type Message = pb::restored::Actor;
-
-    fn to_message(&self) -> pb::restored::Actor {
+impl Fields for RestoredActor {
+    fn write(&self, out: &mut Out<'_>) {
         match self {
             Self::Chat {
                 chat,
                 head,
                 members,
                 holes,
-            } => pb::restored::Actor::Chat(pb::restored::Chat {
-                chat: chat.to_message(),
-                head: Some(head.to_message()),
-                members: to_list(members),
-                holes: to_list(holes),
+            } => out.nested(4, |out| {
+                out.text(1, chat.as_str());
+                out.message(2, head);
+                out.messages(3, members);
+                out.messages(4, holes);
             }),
-            Self::Mailbox { user, head, seen } => pb::restored::Actor::Mailbox(pb::restored::Mailbox {
-                user: user.to_message(),
-                head: Some(head.to_message()),
-                seen: to_list(seen),
+            Self::Mailbox { user, head, seen } => out.nested(5, |out| {
+                out.text(1, user.as_str());
+                out.message(2, head);
+                out.messages(3, seen);
             }),
         }
     }
+}
+
+impl Form for RestoredActor {
+    type Message = pb::restored::Actor;
 
     fn from_message(message: pb::restored::Actor) -> Result<Self, Fault> {
         Ok(match message {
@@ -73,15 +76,15 @@ impl Form for RestoredActor {
     }
 }
 
+impl Fields for (UserId, conversation::Member) {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.0.as_str());
+        out.message(2, &self.1);
+    }
+}
+
 impl Form for (UserId, conversation::Member) {
     type Message = pb::restored::Member;
-
-    fn to_message(&self) -> pb::restored::Member {
-        pb::restored::Member {
-            user: self.0.to_message(),
-            state: Some(self.1.to_message()),
-        }
-    }
 
     fn from_message(message: pb::restored::Member) -> Result<Self, Fault> {
         Ok((
@@ -91,16 +94,16 @@ impl Form for (UserId, conversation::Member) {
     }
 }
 
+impl Fields for Hole {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.message_id);
+        out.text(2, self.sender.as_str());
+        out.number(3, self.at.0);
+    }
+}
+
 impl Form for Hole {
     type Message = pb::restored::Hole;
-
-    fn to_message(&self) -> pb::restored::Hole {
-        pb::restored::Hole {
-            message_id: self.message_id,
-            sender: self.sender.to_message(),
-            at: self.at.0,
-        }
-    }
 
     fn from_message(message: pb::restored::Hole) -> Result<Self, Fault> {
         Ok(Self {
@@ -111,15 +114,15 @@ impl Form for Hole {
     }
 }
 
+impl Fields for (ChatKey, u64) {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.0.as_str());
+        out.number(2, self.1);
+    }
+}
+
 impl Form for (ChatKey, u64) {
     type Message = pb::restored::Seen;
-
-    fn to_message(&self) -> pb::restored::Seen {
-        pb::restored::Seen {
-            chat: self.0.to_message(),
-            version: self.1,
-        }
-    }
 
     fn from_message(message: pb::restored::Seen) -> Result<Self, Fault> {
         Ok((Form::from_message(message.chat)?, message.version))

@@ -4,27 +4,28 @@ use confab_chat::Timestamp;
 use confab_chat::row::{ClientIdRow, Deletion, HeadRow, LastMessage, MembershipRow, MessageRow, RosterRow};
 
 use super::content::attachments;
-use super::form::{Fault, Form, from_list, from_needed, from_option, to_list, to_option};
+use super::form::{Fault, Form, from_list, from_needed, from_option};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 
+impl Fields for MessageRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.message_id);
+        out.text(2, self.sender.as_str());
+        out.optional_text(3, self.client_message_id.as_deref());
+        out.text(4, &self.text);
+        out.messages(5, &self.attachments);
+        out.optional_message(6, self.reply_to.as_ref());
+        out.number(7, self.created_at.0);
+        out.number(8, self.version);
+        out.optional_number(9, self.updated_at.map(|at| at.0));
+        out.optional_message(10, self.deleted.as_ref());
+    }
+}
+
 impl Form for MessageRow {
     type Message = pb::MessageRow;
-
-    fn to_message(&self) -> pb::MessageRow {
-        pb::MessageRow {
-            message_id: self.message_id,
-            sender: self.sender.to_message(),
-            client_message_id: self.client_message_id.clone(),
-            text: self.text.clone(),
-            attachments: to_list(&self.attachments),
-            reply_to: to_option(self.reply_to.as_ref()),
-            created_at: self.created_at.0,
-            version: self.version,
-            updated_at: self.updated_at.map(|at| at.0),
-            deleted: to_option(self.deleted.as_ref()),
-        }
-    }
 
     fn from_message(message: pb::MessageRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -42,15 +43,15 @@ impl Form for MessageRow {
     }
 }
 
+impl Fields for Deletion {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.at.0);
+        out.number(2, self.version);
+    }
+}
+
 impl Form for Deletion {
     type Message = pb::Deletion;
-
-    fn to_message(&self) -> pb::Deletion {
-        pb::Deletion {
-            at: self.at.0,
-            version: self.version,
-        }
-    }
 
     fn from_message(message: pb::Deletion) -> Result<Self, Fault> {
         Ok(Self {
@@ -60,16 +61,16 @@ impl Form for Deletion {
     }
 }
 
+impl Fields for ClientIdRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.message_id);
+        out.number(2, self.at.0);
+        out.number(3, self.version);
+    }
+}
+
 impl Form for ClientIdRow {
     type Message = pb::ClientIdRow;
-
-    fn to_message(&self) -> pb::ClientIdRow {
-        pb::ClientIdRow {
-            message_id: self.message_id,
-            at: self.at.0,
-            version: self.version,
-        }
-    }
 
     fn from_message(message: pb::ClientIdRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -80,18 +81,18 @@ impl Form for ClientIdRow {
     }
 }
 
+impl Fields for LastMessage {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.message_id);
+        out.text(2, self.sender.as_str());
+        out.text(3, &self.text);
+        out.number(4, self.at.0);
+        out.flag(5, self.deleted);
+    }
+}
+
 impl Form for LastMessage {
     type Message = pb::LastMessage;
-
-    fn to_message(&self) -> pb::LastMessage {
-        pb::LastMessage {
-            message_id: self.message_id,
-            sender: self.sender.to_message(),
-            text: self.text.clone(),
-            at: self.at.0,
-            deleted: self.deleted,
-        }
-    }
 
     fn from_message(message: pb::LastMessage) -> Result<Self, Fault> {
         Ok(Self {
@@ -104,21 +105,21 @@ impl Form for LastMessage {
     }
 }
 
+impl Fields for HeadRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.choice(1, pb::ChatKind::from(self.kind));
+        out.text(2, &self.name);
+        out.optional_text(3, self.photo_url.as_deref());
+        out.number(4, self.created_at.0);
+        out.optional_message(5, self.last.as_ref());
+        out.number(6, self.delivered_up_to);
+        out.number(7, self.read_up_to);
+        out.flag(8, self.history_all);
+    }
+}
+
 impl Form for HeadRow {
     type Message = pb::HeadRow;
-
-    fn to_message(&self) -> pb::HeadRow {
-        pb::HeadRow {
-            kind: self.kind.to_message(),
-            name: self.name.clone(),
-            photo_url: self.photo_url.clone(),
-            created_at: self.created_at.0,
-            last: to_option(self.last.as_ref()),
-            delivered_up_to: self.delivered_up_to,
-            read_up_to: self.read_up_to,
-            history_all: self.history_all,
-        }
-    }
 
     fn from_message(message: pb::HeadRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -134,16 +135,16 @@ impl Form for HeadRow {
     }
 }
 
+impl Fields for RosterRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.owner.as_str());
+        out.users(2, &self.admins);
+        out.users(3, &self.members);
+    }
+}
+
 impl Form for RosterRow {
     type Message = pb::RosterRow;
-
-    fn to_message(&self) -> pb::RosterRow {
-        pb::RosterRow {
-            owner: self.owner.to_message(),
-            admins: to_list(&self.admins),
-            members: to_list(&self.members),
-        }
-    }
 
     fn from_message(message: pb::RosterRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -154,21 +155,21 @@ impl Form for RosterRow {
     }
 }
 
+impl Fields for MembershipRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.choice(1, pb::Role::from(self.role));
+        out.flag(2, self.listed);
+        out.number(3, self.since.0);
+        out.number(4, self.hidden_before);
+        out.number(5, self.delivered);
+        out.number(6, self.read);
+        out.number(7, self.joined_at);
+        out.number(8, self.last_sent);
+    }
+}
+
 impl Form for MembershipRow {
     type Message = pb::MembershipRow;
-
-    fn to_message(&self) -> pb::MembershipRow {
-        pb::MembershipRow {
-            role: self.role.to_message(),
-            listed: self.listed,
-            since: self.since.0,
-            hidden_before: self.hidden_before,
-            delivered: self.delivered,
-            read: self.read,
-            joined_at: self.joined_at,
-            last_sent: self.last_sent,
-        }
-    }
 
     fn from_message(message: pb::MembershipRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -184,18 +185,18 @@ impl Form for MembershipRow {
     }
 }
 
+impl Fields for InboxRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.at.0);
+        out.text(2, self.chat.as_str());
+        out.number(3, self.version);
+        out.message(4, &*self.event);
+        out.number(5, self.rest);
+    }
+}
+
 impl Form for InboxRow {
     type Message = pb::InboxRow;
-
-    fn to_message(&self) -> pb::InboxRow {
-        pb::InboxRow {
-            at: self.at.0,
-            chat: self.chat.to_message(),
-            version: self.version,
-            event: Some(self.event.to_message()),
-            rest: self.rest,
-        }
-    }
 
     fn from_message(message: pb::InboxRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -208,16 +209,16 @@ impl Form for InboxRow {
     }
 }
 
+impl Fields for CursorRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.up_to);
+        out.number(2, self.used_at.0);
+        out.flag(3, self.forgotten);
+    }
+}
+
 impl Form for CursorRow {
     type Message = pb::CursorRow;
-
-    fn to_message(&self) -> pb::CursorRow {
-        pb::CursorRow {
-            up_to: self.up_to,
-            used_at: self.used_at.0,
-            forgotten: self.forgotten,
-        }
-    }
 
     fn from_message(message: pb::CursorRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -228,17 +229,17 @@ impl Form for CursorRow {
     }
 }
 
+impl Fields for UserRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.message(1, &self.profile);
+        out.number(2, self.last_seen.0);
+        out.flag(3, self.online);
+        out.text(4, &self.worker);
+    }
+}
+
 impl Form for UserRow {
     type Message = pb::UserRow;
-
-    fn to_message(&self) -> pb::UserRow {
-        pb::UserRow {
-            profile: Some(self.profile.to_message()),
-            last_seen: self.last_seen.0,
-            online: self.online,
-            worker: self.worker.to_string(),
-        }
-    }
 
     fn from_message(message: pb::UserRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -250,17 +251,17 @@ impl Form for UserRow {
     }
 }
 
+impl Fields for CheckpointRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.epoch);
+        out.number(2, self.seq);
+        out.text(3, &self.entry_id.0);
+        out.number(4, self.logic);
+    }
+}
+
 impl Form for CheckpointRow {
     type Message = pb::CheckpointRow;
-
-    fn to_message(&self) -> pb::CheckpointRow {
-        pb::CheckpointRow {
-            epoch: self.epoch,
-            seq: self.seq,
-            entry_id: self.entry_id.to_message(),
-            logic: self.logic,
-        }
-    }
 
     fn from_message(message: pb::CheckpointRow) -> Result<Self, Fault> {
         Ok(Self {
@@ -272,16 +273,16 @@ impl Form for CheckpointRow {
     }
 }
 
+impl Fields for ReachRow {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.epoch);
+        out.number(2, self.seq);
+        out.text(3, &self.entry_id.0);
+    }
+}
+
 impl Form for ReachRow {
     type Message = pb::ReachRow;
-
-    fn to_message(&self) -> pb::ReachRow {
-        pb::ReachRow {
-            epoch: self.epoch,
-            seq: self.seq,
-            entry_id: self.entry_id.to_message(),
-        }
-    }
 
     fn from_message(message: pb::ReachRow) -> Result<Self, Fault> {
         Ok(Self {

@@ -1,81 +1,85 @@
 //! Soft messages to the loop that owns a partition.
 
-use confab_chat::{GatewayId, SessionId, Timestamp, UserId};
+use confab_chat::{ChatKey, GatewayId, SessionId, Timestamp, UserId};
 
-use super::form::{Fault, Form, from_list, from_needed, from_option, need, to_list, to_option};
+use super::form::{Fault, Form, from_list, from_needed, from_option, need};
+use super::out::{Fields, Out};
 use super::{limits, pb};
 use crate::message::{Attach, AttachFrom, Beat, Signal};
 
-impl Form for Signal {
-    type Message = pb::Signal;
-
-    fn to_message(&self) -> pb::Signal {
-        let kind = match self {
-            Self::Attach(attach) => pb::signal::Kind::Attach(attach.to_message()),
+impl Fields for Signal {
+    fn write(&self, out: &mut Out<'_>) {
+        match self {
+            Self::Attach(attach) => out.message(1, attach),
             Self::Detach {
                 user,
                 gateway,
                 session,
                 draining,
-            } => pb::signal::Kind::Detach(pb::signal::Detach {
-                user: user.to_message(),
-                gateway: gateway.to_message(),
-                session: session.0,
-                draining: *draining,
+            } => out.nested(2, |out| {
+                out.text(1, user.as_str());
+                out.text(2, &gateway.0);
+                out.number(3, session.0);
+                out.flag(4, *draining);
             }),
-            Self::Heartbeat { gateway, sessions } => pb::signal::Kind::Heartbeat(pb::signal::Heartbeat {
-                gateway: gateway.to_message(),
-                sessions: to_list(sessions),
+            Self::Heartbeat { gateway, sessions } => out.nested(3, |out| {
+                out.text(1, &gateway.0);
+                out.messages(2, sessions);
             }),
-            Self::Ack { user, device, up_to } => pb::signal::Kind::Ack(pb::signal::Ack {
-                user: user.to_message(),
-                device: device.to_message(),
-                up_to: *up_to,
+            Self::Ack { user, device, up_to } => out.nested(4, |out| {
+                out.text(1, user.as_str());
+                out.text(2, device.as_str());
+                out.number(3, *up_to);
             }),
             Self::Away {
                 user,
                 gateway,
                 session,
                 away,
-            } => pb::signal::Kind::Away(pb::signal::Away {
-                user: user.to_message(),
-                gateway: gateway.to_message(),
-                session: session.0,
-                away: *away,
+            } => out.nested(5, |out| {
+                out.text(1, user.as_str());
+                out.text(2, &gateway.0);
+                out.number(3, session.0);
+                out.flag(4, *away);
             }),
-            Self::Typing { chat, user, stop } => pb::signal::Kind::Typing(pb::signal::Typing {
-                chat: chat.to_message(),
-                user: user.to_message(),
-                stop: *stop,
-            }),
-            Self::TypingTo { chat, user, stop, to } => pb::signal::Kind::TypingTo(pb::signal::TypingTo {
-                chat: chat.to_message(),
-                user: user.to_message(),
-                stop: *stop,
-                to: to_list(to),
+            Self::Typing { chat, user, stop } => out.nested(6, |out| typing(out, (chat, user), *stop)),
+            Self::TypingTo { chat, user, stop, to } => out.nested(7, |out| {
+                typing(out, (chat, user), *stop);
+                out.users(4, to);
             }),
             Self::Probe {
                 from,
                 announce,
                 reply_to,
                 to,
-            } => pb::signal::Kind::Probe(pb::signal::Probe {
-                from: from.to_message(),
-                announce: *announce,
-                reply_to: to_option(reply_to.as_ref()),
-                to: to_list(to),
+            } => out.nested(8, |out| {
+                out.text(1, from.as_str());
+                out.flag(2, *announce);
+                out.optional_message(3, reply_to.as_ref());
+                out.users(4, to);
             }),
-            Self::AreOnline { to, users } => pb::signal::Kind::AreOnline(pb::signal::AreOnline {
-                to: to.to_message(),
-                users: to_list(users),
+            Self::AreOnline { to, users } => out.nested(9, |out| {
+                out.text(1, to.as_str());
+                out.users(2, users);
             }),
-            Self::WentOffline { from, last_seen, to } => went_offline(from, *last_seen, to),
-            Self::HandOver { online } => pb::signal::Kind::HandOver(pb::signal::HandOver {
-                online: to_list(online),
+            Self::WentOffline { from, last_seen, to } => out.nested(10, |out| {
+                out.text(1, from.as_str());
+                out.number(2, last_seen.0);
+                out.users(3, to);
             }),
-        };
-        pb::Signal { kind: Some(kind) }
+            Self::HandOver { online } => out.nested(11, |out| out.users(1, online)),
+        }
     }
+}
+
+fn typing(out: &mut Out<'_>, (chat, user): (&ChatKey, &UserId), stop: bool) {
+    out.text(1, chat.as_str());
+    out.text(2, user.as_str());
+    out.flag(3, stop);
+}
+
+impl Form for Signal {
+    type Message = pb::Signal;
 
     fn from_message(message: pb::Signal) -> Result<Self, Fault> {
         Ok(match need("a signal's kind", message.kind)? {
@@ -134,44 +138,36 @@ impl Form for Signal {
     }
 }
 
-fn went_offline(from: &UserId, last_seen: Timestamp, to: &[UserId]) -> pb::signal::Kind {
-    pb::signal::Kind::WentOffline(pb::signal::WentOffline {
-        from: from.to_message(),
-        last_seen: last_seen.0,
-        to: to_list(to),
-    })
+impl Fields for (GatewayId, SessionId) {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, &self.0.0);
+        out.number(2, self.1.0);
+    }
 }
 
 impl Form for (GatewayId, SessionId) {
     type Message = pb::Waiter;
-
-    fn to_message(&self) -> pb::Waiter {
-        pb::Waiter {
-            gateway: self.0.to_message(),
-            session: self.1.0,
-        }
-    }
 
     fn from_message(message: pb::Waiter) -> Result<Self, Fault> {
         Ok((Form::from_message(message.gateway)?, SessionId(message.session)))
     }
 }
 
+impl Fields for Attach {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.user.as_str());
+        out.text(2, self.device.as_str());
+        out.text(3, &self.gateway.0);
+        out.number(4, self.session.0);
+        self.from.write(out);
+        out.flag(7, self.repeat);
+        out.flag(8, self.away);
+        out.optional_message(9, self.profile.as_ref());
+    }
+}
+
 impl Form for Attach {
     type Message = pb::Attach;
-
-    fn to_message(&self) -> pb::Attach {
-        pb::Attach {
-            user: self.user.to_message(),
-            device: self.device.to_message(),
-            gateway: self.gateway.to_message(),
-            session: self.session.0,
-            from: Some(self.from.to_message()),
-            repeat: self.repeat,
-            away: self.away,
-            profile: to_option(self.profile.as_ref()),
-        }
-    }
 
     fn from_message(message: pb::Attach) -> Result<Self, Fault> {
         Ok(Self {
@@ -187,15 +183,17 @@ impl Form for Attach {
     }
 }
 
-impl Form for AttachFrom {
-    type Message = pb::attach::From;
-
-    fn to_message(&self) -> pb::attach::From {
+impl Fields for AttachFrom {
+    fn write(&self, out: &mut Out<'_>) {
         match *self {
-            Self::Cursor { last_event_id } => pb::attach::From::Cursor(pb::attach::Cursor { last_event_id }),
-            Self::After(id) => pb::attach::From::After(id),
+            Self::Cursor { last_event_id } => out.nested(5, |out| out.optional_number(1, last_event_id)),
+            Self::After(id) => out.optional_number(6, Some(id)),
         }
     }
+}
+
+impl Form for AttachFrom {
+    type Message = pb::attach::From;
 
     fn from_message(message: pb::attach::From) -> Result<Self, Fault> {
         Ok(match message {
@@ -205,18 +203,18 @@ impl Form for AttachFrom {
     }
 }
 
+impl Fields for Beat {
+    fn write(&self, out: &mut Out<'_>) {
+        out.text(1, self.user.as_str());
+        out.text(2, self.device.as_str());
+        out.number(3, self.session.0);
+        out.number(4, self.forwarded);
+        out.flag(5, self.away);
+    }
+}
+
 impl Form for Beat {
     type Message = pb::Beat;
-
-    fn to_message(&self) -> pb::Beat {
-        pb::Beat {
-            user: self.user.to_message(),
-            device: self.device.to_message(),
-            session: self.session.0,
-            forwarded: self.forwarded,
-            away: self.away,
-        }
-    }
 
     fn from_message(message: pb::Beat) -> Result<Self, Fault> {
         Ok(Self {

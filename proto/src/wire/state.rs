@@ -2,30 +2,31 @@
 
 use confab_chat::{Timestamp, conversation, mailbox};
 
-use super::form::{Fault, Form, from_list, from_option, to_option};
+use super::form::{Fault, Form, from_list, from_option};
+use super::out::{Fields, Out};
 use super::{limits, pb};
+
+impl Fields for conversation::Head {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.version);
+        out.number(2, self.epoch);
+        out.number(3, self.seq);
+        out.number(4, self.time.0);
+        out.choice(5, pb::ChatKind::from(self.kind));
+        out.flag(6, self.open);
+        out.flag(7, self.deleted);
+        out.number(8, self.last_id);
+        out.optional_message(9, self.last.as_ref());
+        out.number(10, self.created_at.0);
+        out.text(11, &self.name);
+        out.optional_text(12, self.photo_url.as_deref());
+        out.flag(13, self.history_all);
+        out.texts(14, self.recent.iter().map(|id| &*id.0));
+    }
+}
 
 impl Form for conversation::Head {
     type Message = pb::ConversationHead;
-
-    fn to_message(&self) -> pb::ConversationHead {
-        pb::ConversationHead {
-            version: self.version,
-            epoch: self.epoch,
-            seq: self.seq,
-            time: self.time.0,
-            kind: self.kind.to_message(),
-            open: self.open,
-            deleted: self.deleted,
-            last_id: self.last_id,
-            last: to_option(self.last.as_ref()),
-            created_at: self.created_at.0,
-            name: self.name.clone(),
-            photo_url: self.photo_url.clone(),
-            history_all: self.history_all,
-            recent: self.recent.iter().map(Form::to_message).collect(),
-        }
-    }
 
     fn from_message(message: pb::ConversationHead) -> Result<Self, Fault> {
         Ok(Self {
@@ -49,21 +50,21 @@ impl Form for conversation::Head {
     }
 }
 
+impl Fields for conversation::Member {
+    fn write(&self, out: &mut Out<'_>) {
+        out.choice(1, pb::Role::from(self.role));
+        out.flag(2, self.listed);
+        out.number(3, self.since.0);
+        out.number(4, self.joined_at);
+        out.number(5, self.hidden_before);
+        out.number(6, self.delivered);
+        out.number(7, self.read);
+        out.number(8, self.last_sent);
+    }
+}
+
 impl Form for conversation::Member {
     type Message = pb::ConversationMember;
-
-    fn to_message(&self) -> pb::ConversationMember {
-        pb::ConversationMember {
-            role: self.role.to_message(),
-            listed: self.listed,
-            since: self.since.0,
-            joined_at: self.joined_at,
-            hidden_before: self.hidden_before,
-            delivered: self.delivered,
-            read: self.read,
-            last_sent: self.last_sent,
-        }
-    }
 
     fn from_message(message: pb::ConversationMember) -> Result<Self, Fault> {
         Ok(Self {
@@ -79,18 +80,18 @@ impl Form for conversation::Member {
     }
 }
 
+impl Fields for mailbox::Head {
+    fn write(&self, out: &mut Out<'_>) {
+        out.number(1, self.version);
+        out.number(2, self.epoch);
+        out.number(3, self.seq);
+        out.number(4, self.time.0);
+        out.number(5, self.last);
+    }
+}
+
 impl Form for mailbox::Head {
     type Message = pb::MailboxHead;
-
-    fn to_message(&self) -> pb::MailboxHead {
-        pb::MailboxHead {
-            version: self.version,
-            epoch: self.epoch,
-            seq: self.seq,
-            time: self.time.0,
-            last: self.last,
-        }
-    }
 
     fn from_message(message: pb::MailboxHead) -> Result<Self, Fault> {
         Ok(Self {
