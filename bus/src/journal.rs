@@ -2,7 +2,8 @@
 //!
 //! It holds the log entries of all partitions, in the order in which they were appended, as opaque bytes. Appending puts
 //! a record in memory; one thread, the committer, takes all that is pending, writes it at once, syncs once, and then says
-//! so. While it syncs, more becomes pending: so groups grow by themselves under load.
+//! so. While it syncs, more becomes pending: so groups grow by themselves under load. Where there is little load it waits a
+//! moment for what others make of the records it has: a command and the deliveries that follow from it share a sync.
 //!
 //! **Segments.** The records stand in files of a fixed size, filled with zeros beforehand, so that a sync touches no
 //! metadata: `000000000001.log` and so on, the next one made ahead as `spare`. The oldest are let go by
@@ -36,8 +37,9 @@ mod tests;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -149,11 +151,17 @@ struct Shared {
     wake: Condvar,
     appended: AtomicU64,
     committed: AtomicU64,
+    /// What others are about to make of entries appended already, counted by entries.
+    unsettled: AtomicU64,
+    /// The committer waits for that.
+    gathering: AtomicBool,
     sealed: Mutex<VecDeque<Sealed>>,
     /// The names of files that are ready to become segments.
     spares: Mutex<Vec<String>>,
     releasing: Mutex<()>,
     segment_bytes: u64,
+    /// How long a commit waits at most for what follows from its records.
+    gather: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -182,7 +190,12 @@ impl Journal {
     }
 
     /// The journal that goes on from what was recovered. Nothing is durable before [`start`](Self::start).
-    pub(crate) fn new(disk: Arc<dyn Disk>, segment_bytes: u64, recovered: &mut Recovered) -> Self {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        gather: Duration,
+        recovered: &mut Recovered,
+    ) -> Self {
         Self(Arc::new(Shared {
             disk,
             pending: Mutex::new(Pending {
@@ -192,10 +205,13 @@ impl Journal {
             wake: Condvar::new(),
             appended: AtomicU64::new(0),
             committed: AtomicU64::new(0),
+            unsettled: AtomicU64::new(0),
+            gathering: AtomicBool::new(false),
             sealed: Mutex::new(std::mem::take(&mut recovered.sealed)),
             spares: Mutex::default(),
             releasing: Mutex::new(()),
             segment_bytes,
+            gather,
         }))
     }
 
@@ -236,6 +252,22 @@ impl Journal {
             self.0.wake.notify_one();
         }
         Ok(time)
+    }
+
+    /// So many entries are about to be appended of which each will soon be [`settled`](Self::settled): what follows from it
+    /// is then appended too, and can share its sync.
+    pub(crate) fn unsettled(&self, entries: u64) {
+        self.0.unsettled.fetch_add(entries, Ordering::SeqCst);
+    }
+
+    /// So many entries have been dealt with, or never will be.
+    pub(crate) fn settled(&self, entries: u64) {
+        let before = self.0.unsettled.fetch_sub(entries, Ordering::SeqCst);
+        if before == entries && self.0.gathering.load(Ordering::SeqCst) {
+            // Under the lock the committer is either before its look at the count or in its wait.
+            drop(self.0.pending.lock());
+            self.0.wake.notify_one();
+        }
     }
 
     /// How many records were appended since the journal was opened.

@@ -24,6 +24,7 @@ mod tests;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use confab_chat::{GatewayId, Partition, Timestamp};
 use confab_proto::message::{Announcement, Answer, LogEntry, Query, Signal, ToGateway};
@@ -49,6 +50,8 @@ pub struct LocalOptions {
     pub partitions: u16,
     /// Size of a segment of the journal.
     pub segment_bytes: u64,
+    /// How long a sync waits at most for what readers make of the entries that it is for, so that it is for that, too.
+    pub gather: Duration,
     /// How much the entries not yet trimmed may take in memory. Commands are refused at 80% of it, deliveries at all of it.
     pub memory_bytes: u64,
     /// Most signals that wait for a partition's reader.
@@ -69,6 +72,8 @@ impl LocalOptions {
             clock,
             partitions: 8,
             segment_bytes: 32 << 20,
+            // About what the sync takes that is saved.
+            gather: Duration::from_micros(200),
             memory_bytes: 256 << 20,
             signals: 16 * 1024,
             deliveries: 64 * 1024,
@@ -139,7 +144,7 @@ impl Local {
             return Err(JournalError::Foreign { place, why });
         }
         let mut recovered = Journal::recover(&*disk, options.partitions, options.segment_bytes)?;
-        let journal = Journal::new(disk, options.segment_bytes, &mut recovered);
+        let journal = Journal::new(disk, options.segment_bytes, options.gather, &mut recovered);
         let core = Arc::new(Core::new(journal, options, &mut recovered));
         let running = core.journal.start(recovered, Arc::clone(&core) as Arc<dyn Sink>);
         let running = running.map_err(|source| JournalError::Disk { place, source })?;

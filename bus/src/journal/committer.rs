@@ -4,11 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Instant;
+
+use parking_lot::MutexGuard;
 
 use super::disk::{Disk, DiskFile};
 use super::record::{self, HEADER_BYTES, Header};
 use super::recovery::{SPARE, segment_name};
-use super::{Sealed, Shared, Sink};
+use super::{Pending, Sealed, Shared, Sink};
 
 /// A buffer that grew beyond this is not kept for the next batch.
 const KEPT_BUFFER: usize = 4 << 20;
@@ -102,8 +105,22 @@ impl Committer {
             self.shared.wake.wait(&mut pending);
         }
         pending.sleeping = false;
+        self.gather(&mut pending);
         std::mem::swap(&mut pending.bytes, batch);
         true
+    }
+
+    /// Waits, not for long, until all that follows from what is pending is pending too: one sync for a command and the
+    /// deliveries that it leads to, instead of one each.
+    fn gather(&self, pending: &mut MutexGuard<'_, Pending>) {
+        let until = Instant::now() + self.shared.gather;
+        self.shared.gathering.store(true, Ordering::SeqCst);
+        while self.shared.unsettled.load(Ordering::SeqCst) > 0 && !pending.closed {
+            if self.shared.wake.wait_until(pending, until).timed_out() {
+                break;
+            }
+        }
+        self.shared.gathering.store(false, Ordering::SeqCst);
     }
 
     /// Writes and syncs records, in as many segments as they need.

@@ -59,7 +59,7 @@ struct Open {
 fn open(disk: &SimulatedDisk) -> Result<Open, JournalError> {
     let mut recovered = Journal::recover(disk, PARTITIONS, SEGMENT)?;
     let found = recovered.partitions.clone();
-    let journal = Journal::new(Arc::new(disk.clone()), SEGMENT, &mut recovered);
+    let journal = Journal::new(Arc::new(disk.clone()), SEGMENT, Duration::ZERO, &mut recovered);
     let heard = Arc::new(Heard::default());
     let running = journal
         .start(recovered, Arc::clone(&heard) as Arc<dyn Sink>)
@@ -417,7 +417,7 @@ fn a_real_directory_is_read_back() {
             recovered.partitions[0].records.len() as u64,
             (generation - 1) * 30
         );
-        let journal = Journal::new(disk, SEGMENT, &mut recovered);
+        let journal = Journal::new(disk, SEGMENT, Duration::ZERO, &mut recovered);
         let running = journal.start(recovered, Arc::new(Heard::default())).unwrap();
         for n in 1..=30 {
             journal

@@ -103,10 +103,13 @@ impl Core {
             let seq = {
                 let mut log = part.log.lock();
                 let seq = log.next_seq();
-                let time = self
-                    .journal
-                    .append(partition.0, seq, now, scratch)
-                    .map_err(|why| refused(&why))?;
+                // Before the committer can see it.
+                self.journal.unsettled(log.readers());
+                let time = self.journal.append(partition.0, seq, now, scratch);
+                let time = time.map_err(|why| {
+                    self.journal.settled(log.readers());
+                    refused(&why)
+                })?;
                 self.time.store(time, Ordering::Relaxed);
                 self.held.fetch_add(cost as u64, Ordering::Relaxed);
                 log.push(Kept { time, cost, body });

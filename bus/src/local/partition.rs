@@ -182,6 +182,11 @@ impl Log {
         false
     }
 
+    /// How many read it.
+    pub(super) fn readers(&self) -> u64 {
+        self.readers.len() as u64
+    }
+
     pub(super) fn add_reader(&mut self) -> u64 {
         self.readers_made += 1;
         self.readers.push((self.readers_made, VecDeque::new()));

@@ -17,6 +17,8 @@ pub struct LocalReader {
     id: u64,
     /// The sequence to read next.
     next: u64,
+    /// Up to here the one who reads is done.
+    settled: u64,
     end_at_open: Position,
 }
 
@@ -55,6 +57,7 @@ impl LocalReader {
                 });
             }
             let end_at_open = if end.seq == 0 { Position::default() } else { end };
+            core.journal.unsettled(end.seq - after.seq);
             (log.add_reader(), end_at_open)
         };
         Ok(Self {
@@ -62,12 +65,19 @@ impl LocalReader {
             partition,
             id,
             next: after.seq + 1,
+            settled: after.seq,
             end_at_open,
         })
     }
 
     /// What there is now of what is wanted.
     fn take(&mut self, wanted: Wanted) -> Result<Option<Input>, ReadError> {
+        // Who asks for more is done with what there was.
+        let done = self.next - 1;
+        if done > self.settled {
+            self.core.journal.settled(done - self.settled);
+            self.settled = done;
+        }
         let closed = |why: &str| ReadError::Closed(why.to_owned());
         if let Some(why) = self.core.ended() {
             return Err(closed(why));
@@ -177,7 +187,9 @@ impl PartitionReader for LocalReader {
 impl Drop for LocalReader {
     fn drop(&mut self) {
         if let Some(part) = self.core.part(self.partition) {
-            part.log.lock().remove_reader(self.id);
+            let mut log = part.log.lock();
+            log.remove_reader(self.id);
+            self.core.journal.settled(log.next_seq() - 1 - self.settled);
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use confab_chat::{GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, ToGateway};
@@ -55,6 +56,43 @@ async fn passes_the_suite() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_command_and_what_follows_from_it_share_a_sync() {
+    let disk = SimulatedDisk::new();
+    let options = LocalOptions {
+        // Longer than any test waits: only that nothing more follows ends the wait.
+        gather: Duration::from_secs(3600),
+        ..options()
+    };
+    let bus = Local::open_on(Arc::new(disk.clone()), options).unwrap();
+    let (chats, mailboxes) = (P, Partition(4));
+    let mut of_chats = open(&bus, chats, Position::default()).await;
+    let mut of_mailboxes = open(&bus, mailboxes, Position::default()).await;
+    let before = disk.syncs();
+    append(&bus, chats, "command").await;
+    assert_eq!(ids(&read(&mut of_chats, 1).await), ["command"]);
+    append(&bus, mailboxes, "delivery").await;
+    not_yet("nothing more is there", of_chats.next(1)).await;
+    assert_eq!(ids(&read(&mut of_mailboxes, 1).await), ["delivery"]);
+    not_yet("nothing more is there", of_mailboxes.next(1)).await;
+    soon("a commit", bus.horizon().wait(2)).await.unwrap();
+    assert_eq!(disk.syncs() - before, 1);
+    // Who reads no more makes nothing of it either.
+    append(&bus, chats, "unread").await;
+    drop(of_chats);
+    append(&bus, chats, "unheard").await;
+    soon("a commit", bus.horizon().wait(4)).await.unwrap();
+    // Who begins is about to make something of all that is there.
+    let mut again = open(&bus, chats, Position::default()).await;
+    append(&bus, mailboxes, "another").await;
+    assert_eq!(read(&mut of_mailboxes, 1).await.len(), 1);
+    not_yet("nothing more is there", of_mailboxes.next(1)).await;
+    assert!(bus.horizon().committed() < 5);
+    assert_eq!(read(&mut again, 3).await.len(), 3);
+    not_yet("nothing more is there", again.next(1)).await;
+    soon("a commit", bus.horizon().wait(5)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
