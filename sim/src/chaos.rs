@@ -1,5 +1,6 @@
 //! What breaks the world: processes die, stop and start, views differ, clocks step; and in the end, the log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,8 +244,10 @@ impl Chaos {
         self.end().await;
         self.kill_all_workers();
         let must_stop = self.lose_tails();
+        let before = nodes::reach(&self.world);
         nodes::start_worker(&self.world, &self.nodes).await;
         self.await_alarms(&must_stop).await;
+        self.look_for_goers_on(&must_stop, &before);
         self.kill_all_workers();
         for partition in (0..self.world.plan.partitions).map(Partition) {
             let damaged = nodes::is_alarmed(&self.world, partition, ALARM).await;
@@ -303,24 +306,34 @@ impl Chaos {
                 ));
             }
         }
-        if must_stop.is_empty() {
-            return;
-        }
+        let all = (0..self.world.plan.partitions).map(Partition);
+        let sound: Vec<_> = all.filter(|partition| !must_stop.contains(partition)).collect();
         let until = Instant::now() + ALARM;
         while Instant::now() < until {
-            if self
-                .nodes
-                .lock()
-                .workers
-                .iter()
-                .any(|node| nodes::alarm(node).is_some())
-            {
+            let done = self.nodes.lock().workers.iter().all(|node| {
+                let alarmed = must_stop.is_empty() || nodes::alarm(node).is_some();
+                alarmed && node.worker.owned() == sound
+            });
+            if done {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        self.world
-            .history
-            .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
+        self.world.history.violation(format!(
+            "where logs were lost not the sound partitions are at work, and no others: {must_stop:?} must have stopped"
+        ));
+    }
+
+    /// Where a log has lost what rows stand for, no row is written any more.
+    fn look_for_goers_on(&self, must_stop: &[Partition], before: &BTreeMap<Partition, u64>) {
+        let now = nodes::reach(&self.world);
+        for partition in must_stop
+            .iter()
+            .filter(|partition| now.get(partition) != before.get(partition))
+        {
+            self.world.history.violation(format!(
+                "{partition:?} goes on where its log has lost what its rows stand for"
+            ));
+        }
     }
 }

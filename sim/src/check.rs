@@ -5,10 +5,13 @@
 //! - [`answers`] holds responses against rows: one clientMessageId is one message, marks never go back (1, 2, 5).
 //! - [`events`] holds events against inboxes: consecutive from where the device stood, nothing foreign (3, 4, 8).
 //! - [`reads`] holds queries against what was known when they were asked (6, 8).
+//! - [`epochs`] holds what is numbered after the way back from a lost log against what was before.
 //!
-//! Where the log itself lost what it had acknowledged there is no straight pass; the rest holds even then.
+//! Where the log itself lost what it had acknowledged there is no straight pass: it stops with an alarm (`chaos`), and
+//! nothing is used again. The rest holds even then.
 
 mod answers;
+mod epochs;
 mod events;
 mod reads;
 mod reference;
@@ -89,6 +92,7 @@ pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
     tables::numbers(&standing, &mut broken);
     answers::check(records, &standing, &mut broken);
     events::check(records, finals, &standing, reference.as_ref(), &mut broken);
+    epochs::check(finals, &mut broken);
     reads::check(records, reference.as_ref(), &mut broken);
     broken.found
 }
