@@ -1,6 +1,5 @@
 //! What breaks the world: processes die, stop and start, views differ, clocks step; and in the end, the log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -244,10 +243,8 @@ impl Chaos {
         self.end().await;
         self.kill_all_workers();
         let must_stop = self.lose_tails();
-        let before = nodes::reach(&self.world);
         nodes::start_worker(&self.world, &self.nodes).await;
         self.await_alarms(&must_stop).await;
-        self.look_for_goers_on(&must_stop, &before);
         self.kill_all_workers();
         for partition in (0..self.world.plan.partitions).map(Partition) {
             let damaged = nodes::is_alarmed(&self.world, partition, ALARM).await;
@@ -306,34 +303,44 @@ impl Chaos {
                 ));
             }
         }
-        let all = (0..self.world.plan.partitions).map(Partition);
-        let sound: Vec<_> = all.filter(|partition| !must_stop.contains(partition)).collect();
         let until = Instant::now() + ALARM;
-        while Instant::now() < until {
-            let done = self.nodes.lock().workers.iter().all(|node| {
-                let alarmed = must_stop.is_empty() || nodes::alarm(node).is_some();
-                alarmed && node.worker.owned() == sound
-            });
-            if done {
-                return;
-            }
+        while Instant::now() < until && !(self.idle(must_stop).is_empty() && self.is_alarmed(must_stop)) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        self.world.history.violation(format!(
-            "where logs were lost not the sound partitions are at work, and no others: {must_stop:?} must have stopped"
-        ));
+        for partition in self.idle(must_stop) {
+            // What a dead worker has sent may have arrived since, and says that this one has lost something too.
+            if !nodes::is_alarmed(&self.world, partition, ALARM).await {
+                self.world.history.violation(format!(
+                    "{partition:?} has lost nothing that counts, and is not at work"
+                ));
+            }
+        }
+        if !self.is_alarmed(must_stop) {
+            self.world
+                .history
+                .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
+        }
     }
 
-    /// Where a log has lost what rows stand for, no row is written any more.
-    fn look_for_goers_on(&self, must_stop: &[Partition], before: &BTreeMap<Partition, u64>) {
-        let now = nodes::reach(&self.world);
-        for partition in must_stop
+    /// The partitions that need not stop and that nobody has at work.
+    fn idle(&self, must_stop: &[Partition]) -> Vec<Partition> {
+        let nodes = self.nodes.lock();
+        let owned: Vec<_> = nodes
+            .workers
             .iter()
-            .filter(|partition| now.get(partition) != before.get(partition))
-        {
-            self.world.history.violation(format!(
-                "{partition:?} goes on where its log has lost what its rows stand for"
-            ));
-        }
+            .flat_map(|node| node.worker.owned())
+            .collect();
+        let all = (0..self.world.plan.partitions).map(Partition);
+        all.filter(|partition| !must_stop.contains(partition) && !owned.contains(partition))
+            .collect()
+    }
+
+    /// Whether a worker says that it cannot go on, and does not, where one must stop.
+    fn is_alarmed(&self, must_stop: &[Partition]) -> bool {
+        self.nodes.lock().workers.iter().all(|node| {
+            let owned = node.worker.owned();
+            let goes_on = must_stop.iter().any(|partition| owned.contains(partition));
+            !goes_on && (must_stop.is_empty() || nodes::alarm(node).is_some())
+        })
     }
 }
