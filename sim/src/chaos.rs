@@ -304,7 +304,10 @@ impl Chaos {
             }
         }
         let until = Instant::now() + ALARM;
-        while Instant::now() < until && !(self.idle(must_stop).is_empty() && self.is_alarmed(must_stop)) {
+        while Instant::now() < until {
+            if self.idle(must_stop).is_empty() && self.is_alarmed(must_stop) {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         for partition in self.idle(must_stop) {
