@@ -93,7 +93,7 @@ pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
         tables::check(reference, finals, &mut broken);
     }
     tables::numbers(&standing, &mut broken);
-    answers::check(records, &standing, &mut broken);
+    answers::check(records, finals, &standing, &mut broken);
     events::check(records, finals, &standing, reference.as_ref(), &mut broken);
     epochs::check(finals, &mut broken);
     reads::check(records, reference.as_ref(), &mut broken);

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
-        ["run", plan, rest @ ..] => one::run(planned(plan)?, rest),
+        ["run", plan, rest @ ..] => one::run(&planned(plan)?, rest),
         ["minimise" | "minimize", seed, rest @ ..] => smallest::run(seed.parse()?, rest),
         ["seeds", rest @ ..] => many::seeds(rest),
         ["mistakes", rest @ ..] => many::mistakes(rest),

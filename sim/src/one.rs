@@ -27,7 +27,7 @@ enum Print {
 ///
 /// # Errors
 /// The arguments are none.
-pub(crate) fn run(plan: Plan, arguments: &[&str]) -> Result<ExitCode> {
+pub(crate) fn run(plan: &Plan, arguments: &[&str]) -> Result<ExitCode> {
     let (mut print, mut rest) = (Print::default(), arguments);
     loop {
         rest = match rest {
@@ -72,7 +72,7 @@ pub(crate) fn run(plan: Plan, arguments: &[&str]) -> Result<ExitCode> {
             .violations
             .extend(panics.iter().map(|text| format!("a task panicked: {text}")));
     }
-    show(&plan, &outcome, print);
+    show(plan, &outcome, print);
     // What still runs has nothing to say any more.
     Ok(match outcome.violations.is_empty() {
         true => ExitCode::SUCCESS,
