@@ -90,7 +90,7 @@ fn answer(golden: &mut Golden, name: &str, view: &impl Serialize) {
 fn list() -> Vec<ChatListItem<'static>> {
     let full = ChatListItem {
         kind: ChatType::Dialog,
-        id: "User2".into(),
+        id: "User2",
         photo_url: Some("https://files.example/user2".into()),
         name: "Ann Lee".into(),
         last_message_text: "Hello, World!".into(),
@@ -104,9 +104,9 @@ fn list() -> Vec<ChatListItem<'static>> {
         last_message_id: 124,
         last_seen: Some(AT.0),
     };
-    let plain = |kind, id: &str, last_message_status, is_mine| ChatListItem {
+    let plain = |kind, id: &'static str, last_message_status, is_mine| ChatListItem {
         kind,
-        id: id.into(),
+        id,
         photo_url: None,
         name: Cow::Borrowed("A chat"),
         last_message_text: Cow::Borrowed(""),
@@ -133,7 +133,7 @@ fn queries(golden: &mut Golden) {
     answer(golden, "response-chats", &list());
     answer(golden, "response-chats-none", &Vec::<ChatListItem<'_>>::new());
     let dialog = Chat {
-        chat_id: "User2".into(),
+        chat_id: "User2",
         kind: ChatType::Dialog,
         name: "Ann Lee".into(),
         photo_url: Some("https://files.example/user2".into()),
@@ -151,7 +151,7 @@ fn queries(golden: &mut Golden) {
     };
     answer(golden, "response-chat-dialog", &dialog);
     let never_opened = Chat {
-        chat_id: "User3".into(),
+        chat_id: "User3",
         name: "User3".into(),
         photo_url: None,
         last_message_id: None,
@@ -169,7 +169,7 @@ fn queries(golden: &mut Golden) {
     };
     answer(golden, "response-chat-never-opened", &never_opened);
     let group = Chat {
-        chat_id: "g:team7".into(),
+        chat_id: "g:team7",
         kind: ChatType::Group,
         name: "Team".into(),
         meta: ChatMeta::Group {

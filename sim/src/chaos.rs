@@ -303,24 +303,47 @@ impl Chaos {
                 ));
             }
         }
-        if must_stop.is_empty() {
-            return;
-        }
         let until = Instant::now() + ALARM;
         while Instant::now() < until {
-            if self
-                .nodes
-                .lock()
-                .workers
-                .iter()
-                .any(|node| nodes::alarm(node).is_some())
-            {
+            if self.idle(must_stop).is_empty() && self.is_alarmed(must_stop) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        self.world
-            .history
-            .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
+        for partition in self.idle(must_stop) {
+            // What a dead worker has sent may have arrived since, and says that this one has lost something too.
+            if !nodes::is_alarmed(&self.world, partition, ALARM).await {
+                self.world.history.violation(format!(
+                    "{partition:?} has lost nothing that counts, and is not at work"
+                ));
+            }
+        }
+        if !self.is_alarmed(must_stop) {
+            self.world
+                .history
+                .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
+        }
+    }
+
+    /// The partitions that need not stop and that nobody has at work.
+    fn idle(&self, must_stop: &[Partition]) -> Vec<Partition> {
+        let nodes = self.nodes.lock();
+        let owned: Vec<_> = nodes
+            .workers
+            .iter()
+            .flat_map(|node| node.worker.owned())
+            .collect();
+        let all = (0..self.world.plan.partitions).map(Partition);
+        all.filter(|partition| !must_stop.contains(partition) && !owned.contains(partition))
+            .collect()
+    }
+
+    /// Whether a worker says that it cannot go on, and does not, where one must stop.
+    fn is_alarmed(&self, must_stop: &[Partition]) -> bool {
+        self.nodes.lock().workers.iter().all(|node| {
+            let owned = node.worker.owned();
+            let goes_on = must_stop.iter().any(|partition| owned.contains(partition));
+            !goes_on && (must_stop.is_empty() || nodes::alarm(node).is_some())
+        })
     }
 }

@@ -5,10 +5,13 @@
 //! - [`answers`] holds responses against rows: one clientMessageId is one message, marks never go back (1, 2, 5).
 //! - [`events`] holds events against inboxes: consecutive from where the device stood, nothing foreign (3, 4, 8).
 //! - [`reads`] holds queries against what was known when they were asked (6, 8).
+//! - [`epochs`] holds what is numbered after the way back from a lost log against what was before.
 //!
-//! Where the log itself lost what it had acknowledged there is no straight pass; the rest holds even then.
+//! Where the log itself lost what it had acknowledged there is no straight pass: it stops with an alarm (`chaos`), and
+//! nothing is used again. The rest holds even then.
 
 mod answers;
+mod epochs;
 mod events;
 mod reads;
 mod reference;
@@ -16,12 +19,12 @@ mod tables;
 
 use std::collections::BTreeMap;
 
-use confab_chat::row::MessageRow;
-use confab_chat::{ChatKey, GatewayId, Timestamp, UserId};
+use confab_chat::row::{HeadRow, MessageRow};
+use confab_chat::{ActorKey, ChatKey, GatewayId, Timestamp, UserId, mailbox};
 use confab_proto::message::ToGateway;
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
-use confab_store::Key;
+use confab_store::{Key, StatePart};
 
 use crate::bus::Era;
 use crate::history::Records;
@@ -81,14 +84,18 @@ impl Broken {
 #[must_use]
 pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
     let mut broken = Broken::default();
-    let standing = Standing::of(finals, &mut broken);
+    let mut standing = Standing::of(finals, &mut broken);
+    if finals.story == Story::LostLog {
+        standing.leave_out_left_overs(finals);
+    }
     let reference = (finals.story == Story::Ordinary).then(|| Reference::of(finals));
     if let Some(reference) = &reference {
         tables::check(reference, finals, &mut broken);
     }
     tables::numbers(&standing, &mut broken);
-    answers::check(records, &standing, &mut broken);
+    answers::check(records, finals, &standing, &mut broken);
     events::check(records, finals, &standing, reference.as_ref(), &mut broken);
+    epochs::check(finals, &mut broken);
     reads::check(records, reference.as_ref(), &mut broken);
     broken.found
 }
@@ -118,6 +125,27 @@ impl Standing {
             }
         }
         standing
+    }
+
+    /// What a lost log has left above the end of a chat or of a mailbox is seen by nobody, and the next that gets the
+    /// number takes its place.
+    fn leave_out_left_overs(&mut self, finals: &Finals) {
+        for (key, cell) in &finals.rows {
+            match key {
+                Key::Head(chat) => {
+                    let last = HeadRow::decode(&cell.value).ok().and_then(|head| head.last);
+                    let end = last.map_or(0, |last| last.message_id);
+                    let messages = self.messages.get_mut(chat).into_iter();
+                    messages.for_each(|messages| messages.retain(|id, _| *id <= end));
+                }
+                Key::State(ActorKey::Mailbox(user), StatePart::Head) => {
+                    let end = mailbox::Head::decode(&cell.value).map_or(u64::MAX, |head| head.last);
+                    let events = self.inboxes.get_mut(user).into_iter();
+                    events.for_each(|events| events.retain(|id, _| *id <= end));
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::faults::{Fault, Faults};
 use crate::history::History;
+use crate::plan::Someone;
 use acks::Acks;
 use known::Known;
 use link::Socket;
@@ -47,6 +49,8 @@ pub struct Progress {
     pub open: usize,
     /// It has said its last word.
     pub last_word: bool,
+    /// How many things have come to its mind.
+    pub moves: u32,
 }
 
 /// What all devices share.
@@ -67,7 +71,7 @@ pub struct Shared {
 }
 
 /// How a device behaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Habits {
     /// The longest it thinks before it does something, in milliseconds.
     pub pause: u64,
@@ -92,7 +96,9 @@ pub struct Device {
     name: String,
     who: String,
     rng: StdRng,
-    habits: Habits,
+    someone: Someone,
+    /// How many things have come to its mind.
+    moves: u32,
     cursor: Option<u64>,
     acks: Acks,
     outbox: Outbox,
@@ -105,6 +111,8 @@ pub struct Device {
 
 /// A request of which nothing was heard for so long is one whose connection is dead.
 const PATIENCE: Duration = Duration::from_secs(9);
+/// So much of a frame is noted.
+const SHOWN: usize = 2_000;
 /// How often something is sent.
 const PING: Duration = Duration::from_secs(8);
 /// How long a connection of which one end knows nothing is kept.
@@ -113,14 +121,15 @@ const GRAVE: Duration = Duration::from_secs(60);
 impl Device {
     /// A device that was never connected.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, user: &str, name: &str, seed: u64, habits: Habits) -> Self {
+    pub fn new(shared: Arc<Shared>, someone: &Someone) -> Self {
         Self {
             shared,
-            user: user.to_owned(),
-            name: name.to_owned(),
-            who: format!("{user}/{name}"),
-            rng: StdRng::seed_from_u64(seed),
-            habits,
+            user: someone.user.clone(),
+            name: someone.device.clone(),
+            who: format!("{}/{}", someone.user, someone.device),
+            rng: StdRng::seed_from_u64(someone.seed),
+            someone: someone.clone(),
+            moves: 0,
             cursor: None,
             acks: Acks::default(),
             outbox: Outbox::default(),
@@ -172,6 +181,7 @@ impl Device {
             cursor: self.cursor,
             open: self.outbox.len(),
             last_word: self.last_word.is_some(),
+            moves: self.moves,
         };
         let key = (self.user.clone(), self.name.clone());
         self.shared.progress.lock().insert(key, progress);
@@ -223,7 +233,7 @@ impl Device {
     }
 
     fn think(&mut self) -> Duration {
-        Duration::from_millis(self.rng.random_range(10..=self.habits.pause))
+        Duration::from_millis(self.rng.random_range(10..=self.someone.habits.pause))
     }
 
     /// What happens to a client, sometimes.
@@ -254,8 +264,13 @@ impl Device {
 
     async fn send_out(&mut self, socket: &mut Socket) -> Result<(), Left> {
         while let Some(frame) = self.next_frame() {
-            let text = frame.clone();
-            let sending = socket.send(Message::Text(frame.into()));
+            let text: String = frame.chars().take(SHOWN).collect();
+            // Either is the same to a gateway.
+            let message = match frame.len() % 16 {
+                0 => Message::Binary(frame.into_bytes().into()),
+                _ => Message::Text(frame.into()),
+            };
+            let sending = socket.send(message);
             match tokio::time::timeout(PATIENCE, sending).await {
                 Ok(Ok(())) => {
                     self.note(format_args!("> {text}"));

@@ -6,11 +6,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// Everything that can go wrong.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "&'static str", try_from = "String")]
         pub enum Fault { $($(#[$doc])* $name,)* }
 
         impl Fault {
@@ -103,6 +105,21 @@ faults! {
     Poison = "panicking_entry",
 }
 
+impl From<Fault> for &'static str {
+    fn from(fault: Fault) -> Self {
+        fault.name()
+    }
+}
+
+impl TryFrom<String> for Fault {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let known = Self::ALL.iter().find(|fault| fault.name() == name);
+        known.copied().ok_or(format!("there is no fault {name}"))
+    }
+}
+
 /// How often what goes wrong: in a thousand. What is not named never does.
 pub type Rates = BTreeMap<Fault, u32>;
 
@@ -137,6 +154,11 @@ impl Faults {
     /// From now on nothing goes wrong by itself.
     pub fn heal(&self) {
         self.dice.lock().healed = true;
+    }
+
+    /// Things go wrong again.
+    pub fn relapse(&self) {
+        self.dice.lock().healed = false;
     }
 
     /// Whether nothing goes wrong any more.

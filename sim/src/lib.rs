@@ -7,6 +7,7 @@
 //! - [`bus`] and [`store`] are the two seams over all this.
 //! - [`client`] is a device as an SDK drives it, on real frames; [`history`] is what all of them saw.
 //! - [`plan`] is what a seed decides beforehand; [`world`] runs it; [`chaos`] breaks it.
+//! - [`minimise`] finds the smallest plan that fails as another does.
 //! - [`check`] judges: histories and final tables against the invariants of `docs/architecture.md`.
 //!
 //! The invariant: the same seed gives the same history, byte for byte, in every process that runs it alone.
@@ -20,6 +21,7 @@ pub mod entropy;
 pub mod faults;
 pub mod history;
 pub mod host;
+pub mod minimise;
 pub mod plan;
 pub mod store;
 pub mod trace;

@@ -10,16 +10,21 @@
 
 mod many;
 mod one;
+mod smallest;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use confab_sim::plan::Plan;
 
 const HELP: &str = "\
-confab-sim run SEED [--mistake NAME] [--lines | --brief] [--trace]
-    run one seed; --lines prints everything that clients saw, --brief one line of JSON, --trace what passes the seams
-confab-sim seeds [--from SEED] [--count N] [--minutes M] [--mistake NAME] [--state FILE] [--until-caught]
-    run many seeds, as many at a time as there are processors; with a state file go on where it says
+confab-sim run SEED|PLAN [--mistake NAME] [--lines | --brief] [--trace]
+    run one seed, or a file with a plan; --lines prints everything that clients saw, --brief one line of JSON, --trace what passes the seams
+confab-sim seeds [--from SEED] [--count N] [--minutes M] [--mistake NAME] [--state FILE] [--until-caught] [--every-fault] [--lost-log]
+    run many seeds, as many at a time as there are processors; with a state file go on where it says; with --every-fault
+    it is a failure too if a fault never strikes, with --lost-log only those seeds count whose logs are lost
+confab-sim minimise SEED [--mistake NAME] [--minutes M]
+    find the smallest plan that fails as a seed does, and print it
 confab-sim mistakes [--count N]
     make every mistake there is, and see that N seeds notice it
 ";
@@ -38,9 +43,19 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
-        ["run", seed, rest @ ..] => one::run(seed.parse()?, rest),
+        ["run", plan, rest @ ..] => one::run(&planned(plan)?, rest),
+        ["minimise" | "minimize", seed, rest @ ..] => smallest::run(seed.parse()?, rest),
         ["seeds", rest @ ..] => many::seeds(rest),
         ["mistakes", rest @ ..] => many::mistakes(rest),
         _ => bail!("what is to be done?\n{HELP}"),
     }
+}
+
+/// The plan of a seed, or the one that stands in a file.
+fn planned(what: &str) -> Result<Plan> {
+    if let Ok(seed) = what.parse() {
+        return Ok(Plan::of(seed));
+    }
+    let text = std::fs::read(what).with_context(|| format!("{what} is no seed and no plan"))?;
+    serde_json::from_slice(&text).with_context(|| format!("{what} is no plan"))
 }

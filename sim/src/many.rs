@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use confab_service::mistake::Mistake;
 use confab_sim::faults::Fault;
+use confab_sim::plan::{Plan, Story};
 use serde_json::Value;
 
 /// A seed that takes longer hangs: it is a second's work, but the machine may be busy.
@@ -31,6 +32,10 @@ struct Asked {
     mistake: Option<String>,
     state: Option<PathBuf>,
     until_caught: bool,
+    /// Only seeds of this story.
+    story: Option<Story>,
+    /// Every fault must strike.
+    every_fault: bool,
 }
 
 impl Default for Asked {
@@ -42,6 +47,8 @@ impl Default for Asked {
             mistake: None,
             state: None,
             until_caught: false,
+            story: None,
+            every_fault: false,
         }
     }
 }
@@ -86,6 +93,14 @@ fn parse(mut arguments: &[&str]) -> Result<Asked> {
                 asked.until_caught = true;
                 rest
             }
+            ["--lost-log", rest @ ..] => {
+                asked.story = Some(Story::LostLog);
+                rest
+            }
+            ["--every-fault", rest @ ..] => {
+                asked.every_fault = true;
+                rest
+            }
             [other, ..] => bail!("no such option: {other}"),
         };
     }
@@ -103,6 +118,11 @@ pub(crate) fn seeds(arguments: &[&str]) -> Result<ExitCode> {
     let begun = Instant::now();
     let tally = run(&asked)?;
     report(&asked, &tally, begun.elapsed());
+    let missed = tally.never_struck();
+    if asked.every_fault && !missed.is_empty() {
+        println!("of all faults these never struck: {}", missed.join(", "));
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(match tally.failed.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -162,7 +182,10 @@ fn run(asked: &Asked) -> Result<Tally> {
                 if seed - asked.from >= asked.count {
                     break;
                 }
-                let (line, complaint) = one(seed, asked.mistake.as_deref())?;
+                if asked.story.is_some_and(|story| Plan::of(seed).story != story) {
+                    continue;
+                }
+                let (line, complaint) = one(&seed.to_string(), asked.mistake.as_deref())?;
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 tally.take(seed, &line, &complaint);
                 if asked.until_caught && tally.noticed().is_some() {
@@ -185,10 +208,10 @@ fn run(asked: &Asked) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Runs one seed; its line, or what went wrong with the process.
-fn one(seed: u64, mistake: Option<&str>) -> Result<(String, String)> {
+/// Runs one seed, or the plan in a file; its line, or what went wrong with the process.
+pub(crate) fn one(planned: &str, mistake: Option<&str>) -> Result<(String, String)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("run").arg(seed.to_string()).arg("--brief");
+    command.arg("run").arg(planned).arg("--brief");
     if let Some(mistake) = mistake {
         command.args(["--mistake", mistake]);
     }
@@ -244,6 +267,13 @@ impl Tally {
             .iter()
             .filter_map(|(seed, found)| Some((*seed, found.first()?.as_str())));
         found.into_iter().find(|(_, text)| !text.starts_with(DIED))
+    }
+
+    fn never_struck(&self) -> Vec<&'static str> {
+        let missed = Fault::ALL.iter().map(|fault| fault.name());
+        missed
+            .filter(|name| self.counts.get(*name).is_none_or(|count| *count == 0))
+            .collect()
     }
 
     fn take(&mut self, seed: u64, line: &str, complaint: &str) {

@@ -23,11 +23,11 @@ enum Print {
     Brief,
 }
 
-/// Runs a seed.
+/// Runs a plan.
 ///
 /// # Errors
 /// The arguments are none.
-pub(crate) fn run(seed: u64, arguments: &[&str]) -> Result<ExitCode> {
+pub(crate) fn run(plan: &Plan, arguments: &[&str]) -> Result<ExitCode> {
     let (mut print, mut rest) = (Print::default(), arguments);
     loop {
         rest = match rest {
@@ -51,7 +51,7 @@ pub(crate) fn run(seed: u64, arguments: &[&str]) -> Result<ExitCode> {
             [other, ..] => bail!("no such option: {other}"),
         };
     }
-    entropy::seed(seed);
+    entropy::seed(plan.seed);
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string();
         let poisoned = panic.payload().downcast_ref() == Some(&"poisoned");
@@ -66,14 +66,13 @@ pub(crate) fn run(seed: u64, arguments: &[&str]) -> Result<ExitCode> {
         .start_paused(true)
         .build()
         .context("the runtime")?;
-    let plan = Plan::of(seed);
     let mut outcome = runtime.block_on(Box::pin(world::run(plan.clone(), print == Print::Lines)));
     if let Ok(panics) = PANICS.lock() {
         outcome
             .violations
             .extend(panics.iter().map(|text| format!("a task panicked: {text}")));
     }
-    show(&plan, &outcome, print);
+    show(plan, &outcome, print);
     // What still runs has nothing to say any more.
     Ok(match outcome.violations.is_empty() {
         true => ExitCode::SUCCESS,
@@ -101,6 +100,11 @@ fn show(plan: &Plan, outcome: &Outcome, print: Print) {
             .iter()
             .map(|(fault, count)| (fault.name().to_owned(), json!(count)))
             .collect();
+        let moves: serde_json::Map<String, Value> = outcome
+            .moves
+            .iter()
+            .map(|((user, device), count)| (format!("{user}/{device}"), json!(count)))
+            .collect();
         let line = json!({
             "seed": plan.seed,
             "digest": digest,
@@ -108,6 +112,7 @@ fn show(plan: &Plan, outcome: &Outcome, print: Print) {
             "entries": outcome.entries,
             "simulated_ms": outcome.took.as_millis() as u64,
             "faults": faults,
+            "moves": moves,
             "violations": outcome.violations,
         });
         println!("{line}");

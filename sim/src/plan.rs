@@ -1,15 +1,19 @@
 //! What a seed decides beforehand: how large the world is, what goes wrong how often, and for how long.
+//!
+//! A plan can be written down, made smaller and run again. What is left out of it changes nothing of what the rest was to
+//! do, only when things happen.
 
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 use crate::client::Habits;
 use crate::faults::{Fault, Rates};
 
 /// What a run is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Story {
     /// Everything goes wrong but the log, which keeps what it has acknowledged.
     Ordinary,
@@ -18,32 +22,43 @@ pub enum Story {
 }
 
 /// A device to come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Someone {
     /// Whose.
     pub user: String,
     /// Its name.
     pub device: String,
+    /// Decides what comes to its mind.
+    pub seed: u64,
     /// How it behaves.
     pub habits: Habits,
+    /// What it does of all that comes to its mind, counted from 0; all of it where nothing is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub does: Option<Vec<u32>>,
 }
 
 /// What a seed decides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// What the run is about.
     pub story: Story,
+    /// A log that was lost is lost a second time.
+    #[serde(default)]
+    pub lost_again: bool,
     /// Partitions of the log.
     pub partitions: u16,
     /// How many gateways.
     pub gateways: usize,
     /// How many workers.
     pub workers: usize,
+    /// Whom clients write to.
+    pub users: Vec<String>,
     /// Everybody, with every device.
     pub people: Vec<Someone>,
     /// How long things go wrong.
+    #[serde(with = "humantime_serde")]
     pub busy: Duration,
     /// The longest between two things that [`chaos`](crate::chaos) does, in milliseconds.
     pub quiet: u64,
@@ -52,6 +67,7 @@ pub struct Plan {
     /// Which of its deeds chaos leaves out.
     pub spared: Vec<Fault>,
     /// How long a mailbox keeps an event.
+    #[serde(with = "humantime_serde")]
     pub retention: Duration,
     /// The worst that a clock of a process is wrong by, in milliseconds.
     pub skew: i64,
@@ -117,14 +133,19 @@ impl Plan {
         if !confab_service::mistake::can_poison() {
             rates.remove(&Fault::Poison);
         }
+        let people = people(&mut rng);
+        let mut users: Vec<String> = people.iter().map(|one| one.user.clone()).collect();
+        users.dedup();
         let spared = DEEDS.into_iter().filter(|_| rng.random_bool(0.3)).collect();
         Self {
             seed,
             story,
+            lost_again: story == Story::LostLog && rng.random_bool(0.4),
             partitions: rng.random_range(3..=8),
             gateways: rng.random_range(2..=3),
             workers: rng.random_range(2..=4),
-            people: people(&mut rng),
+            users,
+            people,
             busy: Duration::from_millis(rng.random_range(10_000..30_000)),
             quiet: rng.random_range(500..6_000),
             rates,
@@ -158,7 +179,9 @@ fn people(rng: &mut StdRng) -> Vec<Someone> {
             people.push(Someone {
                 user: format!("u{user}"),
                 device: format!("d{device}"),
+                seed: rng.random(),
                 habits,
+                does: None,
             });
         }
     }

@@ -47,6 +47,8 @@ pub struct Outcome {
     pub entries: usize,
     /// Simulated time.
     pub took: Duration,
+    /// How many things came to the mind of each device.
+    pub moves: BTreeMap<(String, String), u32>,
 }
 
 /// What all parts of a world share.
@@ -119,37 +121,41 @@ pub async fn run(plan: Plan, lines: bool) -> Outcome {
     chaos.rage().await;
     match world.plan.story {
         Story::Ordinary => chaos.end().await,
-        Story::LostLog => chaos.lose_the_log().await,
+        Story::LostLog => {
+            chaos.lose_the_log().await;
+            if world.plan.lost_again {
+                world.faults.relapse();
+                chaos.rage().await;
+                chaos.lose_the_log().await;
+            }
+        }
     }
     phase.send_replace(Phase::Settle);
     settle(&world, &shared).await;
     world.wire.arrive_all();
     tokio::time::sleep(LAST).await;
     nodes::stop(&world, &nodes, STOP).await;
-    finish(&world)
+    let mut outcome = finish(&world);
+    let progress = shared.progress.lock();
+    outcome.moves = progress
+        .iter()
+        .map(|(who, one)| (who.clone(), one.moves))
+        .collect();
+    outcome
 }
 
 fn start_clients(world: &World) -> (watch::Sender<Phase>, Arc<Shared>) {
     let (phase, phases) = watch::channel(Phase::Busy);
-    let mut users: Vec<String> = world.plan.people.iter().map(|one| one.user.clone()).collect();
-    users.dedup();
     let shared = Arc::new(Shared {
         history: Arc::clone(&world.history),
         doors: Arc::clone(&world.doors),
         faults: Arc::clone(&world.faults),
-        users,
+        users: world.plan.users.clone(),
         phase: phases,
         progress: Mutex::default(),
     });
-    for (nth, someone) in (0u64..).zip(&world.plan.people) {
-        let seed = world.plan.seed.wrapping_mul(1_000_003).wrapping_add(nth);
-        let device = Device::new(
-            Arc::clone(&shared),
-            &someone.user,
-            &someone.device,
-            seed,
-            someone.habits,
-        );
+    for someone in &world.plan.people {
+        let device = Device::new(Arc::clone(&shared), someone);
         world.tasks.spawn_bare(device.run());
     }
     (phase, shared)
@@ -222,5 +228,6 @@ fn finish(world: &World) -> Outcome {
         history: Arc::clone(&world.history),
         entries,
         took: crate::clock::elapsed(),
+        moves: BTreeMap::new(),
     }
 }

@@ -85,6 +85,12 @@ impl Config {
         }
     }
 
+    /// Until when an event of this time is kept.
+    pub(crate) fn expiry(&self, at: Timestamp) -> Timestamp {
+        let retention = u64::try_from(self.inbox_retention.as_millis()).unwrap_or(u64::MAX);
+        Timestamp(at.0.saturating_add(retention))
+    }
+
     /// A loop that has not run for so long may have lost what gateways said meanwhile. Shorter than what silence leaves
     /// beyond one missed heartbeat.
     pub(crate) fn missed_after(&self) -> Duration {

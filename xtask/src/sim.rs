@@ -1,5 +1,7 @@
 //! `cargo xtask sim`: runs seeds of the simulation, from where the last run stopped.
 
+mod coverage;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +11,13 @@ pub(crate) const HELP: &str = "\
              run so many seeds of the simulation, or for so long, from the one on where the last run stopped
   sim --seed <seed> [--lines] [--trace] [--mistake <name>]
              run one seed again; --lines prints what clients saw, --trace what passes the seams
+  sim --minimise <seed> [--mistake <name>] [--minutes <m>]
+             find the smallest plan that fails as a seed does; put into sim/tests/plans it is a test
+  sim --plan <file> [--lines] [--trace] [--mistake <name>]
+             run such a plan
+  sim --coverage [--seeds <n>]
+             say which lines of chat, worker and gateway the seeds reach that a change must pass; needs llvm-profdata and
+             llvm-cov of the compiler's LLVM, or of a later one, under these names or those in LLVM_PROFDATA and LLVM_COV
   sim --mistakes
              make every mistake on purpose that the simulation must notice
 ";
@@ -36,7 +45,10 @@ pub(crate) fn run(root: &Path, asked: &[&str]) -> Result<()> {
     let state = root.join(STATE);
     let state = state.to_str().context("the path of the workspace is no text")?;
     match asked {
-        ["--seed", seed, rest @ ..] => simulate(&[&["run", seed], rest].concat()),
+        ["--seed" | "--plan", planned, rest @ ..] => simulate(&[&["run", planned], rest].concat()),
+        ["--minimise" | "--minimize", seed, rest @ ..] => simulate(&[&["minimise", seed], rest].concat()),
+        ["--coverage"] => coverage::measure(root, OF_CI),
+        ["--coverage", "--seeds", seeds] => coverage::measure(root, seeds),
         ["--mistakes"] => simulate(&["mistakes"]),
         [] => simulate(&["seeds", "--count", OF_CI, "--state", state]),
         ["--seeds", seeds] => simulate(&["seeds", "--count", seeds, "--state", state]),
@@ -48,9 +60,9 @@ pub(crate) fn run(root: &Path, asked: &[&str]) -> Result<()> {
     }
 }
 
-/// The same seeds every time, and every mistake.
+/// The same seeds every time, in which every fault strikes, and every mistake.
 pub(crate) fn check() -> Result<()> {
-    simulate(&["seeds", "--count", OF_CI])?;
+    simulate(&["seeds", "--count", OF_CI, "--every-fault"])?;
     simulate(&["mistakes"])
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use confab_chat::ChatKey;
 
-use super::{Broken, Standing, chat_key};
+use super::{Broken, Finals, Standing, chat_key};
 use crate::history::{Op, Outcome, Records};
+use crate::plan::Story;
 
-pub(super) fn check(records: &Records, standing: &Standing, broken: &mut Broken) {
+pub(super) fn check(records: &Records, finals: &Finals, standing: &Standing, broken: &mut Broken) {
     for op in &records.ops {
         match (&op.outcome, op.kind) {
             (Outcome::Done { payload, .. }, "new") => sent(op, payload, standing, broken),
@@ -20,7 +21,11 @@ pub(super) fn check(records: &Records, standing: &Standing, broken: &mut Broken)
             _ => {}
         }
     }
-    order(records, broken);
+    told(records, standing, broken);
+    // An entry that a log has lost may have a late copy, which then stands behind what was sent after it.
+    if finals.story == Story::Ordinary {
+        order(records, broken);
+    }
     marks(records, broken);
 }
 
@@ -52,6 +57,31 @@ fn sent(op: &Op, payload: &serde_json::Value, standing: &Standing, broken: &mut 
             "a message is not the one that was answered",
             format_args!("{row:?}: {op:?}"),
         );
+    }
+}
+
+/// A message that anybody was told of is in the chat under that id, and no other ever is.
+fn told(records: &Records, standing: &Standing, broken: &mut Broken) {
+    for connection in &records.connections {
+        for event in connection.events.iter().filter(|event| event.kind == "new") {
+            let payload = &event.payload;
+            let chat = payload["chatId"]
+                .as_str()
+                .and_then(|name| chat_key(&connection.user, name));
+            let messages = chat.and_then(|chat| standing.messages.get(&chat));
+            let row = messages.and_then(|messages| messages.get(&payload["messageId"].as_u64().unwrap_or(0)));
+            let same = row.is_some_and(|row| {
+                payload["userId"] == *row.sender.as_str()
+                    && payload["timestamp"] == row.created_at.as_millis()
+                    && payload["clientMessageId"].as_str() == row.client_message_id.as_deref()
+            });
+            if !same {
+                broken.add(
+                    "a message is not the one that was told of",
+                    format_args!("{}: {event:?}, it is {row:?}", connection.user),
+                );
+            }
+        }
     }
 }
 

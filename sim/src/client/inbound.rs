@@ -86,7 +86,7 @@ impl Device {
             self.acks.all_up_to(id.saturating_sub(1));
         }
         self.cursor = Some(self.cursor.unwrap_or(0).max(id));
-        if self.rng.random_range(1..=100) <= self.habits.acks {
+        if self.rng.random_range(1..=100) <= self.someone.habits.acks {
             self.acks.ack(id);
             self.outbox.say(json!({"type": "ack", "id": id}).to_string());
         }

@@ -101,7 +101,7 @@ impl Device {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         door.to.try_send(Ok((theirs, peer))).ok()?;
-        let names_cursor = self.rng.random_range(1..=100) <= self.habits.names_cursor;
+        let names_cursor = self.rng.random_range(1..=100) <= self.someone.habits.names_cursor;
         let asked = self.cursor.filter(|_| names_cursor);
         let mut url = format!("ws://sim/ws?user={}&device={}", self.user, self.name);
         if let Some(id) = asked {

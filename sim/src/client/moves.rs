@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -16,6 +17,9 @@ const OPEN: usize = 12;
 const OWN_IDS: u64 = 400;
 /// Whoever has no event of its own last word for so long never gets it.
 const MISSED: Duration = Duration::from_secs(5);
+/// A frame that no gateway takes, in bytes, and a burst that none does, in requests.
+const TOO_LARGE: usize = 65 * 1024;
+const TOO_MANY: usize = 320;
 /// Frames that are no requests, or none that is allowed.
 const ODD: [&str; 6] = [
     "",
@@ -32,9 +36,20 @@ impl Device {
         if self.phase() == Phase::Settle {
             return self.say_last_word();
         }
-        if self.outbox.len() >= OPEN {
+        if self.outbox.len() < OPEN {
+            self.next_move();
+        }
+    }
+
+    /// Each move is drawn from a seed of its own: one that is left out changes no other.
+    fn next_move(&mut self) {
+        let nth = self.moves;
+        self.moves += 1;
+        let does = self.someone.does.as_ref();
+        if does.is_some_and(|does| !does.contains(&nth)) {
             return;
         }
+        self.rng = StdRng::seed_from_u64(self.someone.seed.wrapping_add(u64::from(nth) + 1));
         match self.rng.random_range(0..100) {
             0..44 => self.send(),
             44..52 => self.edit(),
@@ -42,9 +57,10 @@ impl Device {
             57..67 => self.mark("read"),
             67..73 => self.mark("dlvrd"),
             73..80 => self.look(),
-            80..83 => self.request("chats", json!({})),
+            80..83 => self.list(),
             83..86 => self.manage(),
-            86..96 => self.say_soft(),
+            86..95 => self.say_soft(),
+            95 if self.rng.random_bool(0.2) => self.misbehave(),
             _ => self.pipeline(),
         }
     }
@@ -101,6 +117,9 @@ impl Device {
         if self.rng.random_bool(0.95) {
             payload["clientMessageId"] = json!(format!("m{number}"));
         }
+        if self.rng.random_bool(0.05) {
+            payload["attachments"] = attachments();
+        }
         let last = self.known.chat(chat).last;
         if last > 0 && self.rng.random_bool(0.1) {
             payload["replyTo"] = json!(self.rng.random_range(1..=last));
@@ -128,10 +147,11 @@ impl Device {
             return;
         };
         let text = format!("edited {}", self.rng.random_range(0..1_000_000));
-        self.request(
-            "edit",
-            json!({"chatId": chat, "messageId": message, "message": text}),
-        );
+        let mut payload = json!({"chatId": chat, "messageId": message, "message": text});
+        if self.rng.random_bool(0.1) {
+            payload["attachments"] = attachments();
+        }
+        self.request("edit", payload);
     }
 
     fn delete(&mut self) {
@@ -148,6 +168,9 @@ impl Device {
         let last = self.known.chat(&chat).last;
         if last == 0 {
             return;
+        }
+        if self.rng.random_bool(0.1) {
+            return self.request(kind, json!({"chatId": chat}));
         }
         // Mostly near the end, sometimes anywhere: a mark that goes back is a repeat.
         let from = match self.rng.random_bool(0.3) {
@@ -175,6 +198,15 @@ impl Device {
         }
     }
 
+    fn list(&mut self) {
+        let payload = match self.rng.random_range(0..3) {
+            0 => json!({"count": self.rng.random_range(1..4)}),
+            1 => json!({"before": crate::clock::now(0).as_millis() - self.rng.random_range(0..20_000)}),
+            _ => json!({}),
+        };
+        self.request("chats", payload);
+    }
+
     fn manage(&mut self) {
         let groups = self.known.groups();
         let group = groups.choose(&mut self.rng).cloned();
@@ -182,7 +214,7 @@ impl Device {
             return self.create();
         };
         let somebody = self.somebody();
-        let (kind, payload): (_, Value) = match self.rng.random_range(0..12) {
+        let (kind, payload): (_, Value) = match self.rng.random_range(0..14) {
             0..=3 => (
                 "addParticipants",
                 json!({"chatId": group, "participants": [somebody]}),
@@ -197,7 +229,12 @@ impl Device {
                 ("updateChat", json!({"chatId": group, "name": name}))
             }
             9 => ("updateChat", json!({"chatId": group, "admins": [somebody]})),
-            10 if self.rng.random_bool(0.3) => ("deleteChat", json!({"chatId": group})),
+            10 => ("updateChat", json!({"chatId": group, "owner": somebody})),
+            11 => (
+                "updateChat",
+                json!({"chatId": group, "photoUrl": "https://example.org/photo"}),
+            ),
+            12 if self.rng.random_bool(0.3) => ("deleteChat", json!({"chatId": group})),
             _ => ("deleteChat", json!({"chatId": somebody})),
         };
         self.request(kind, payload);
@@ -220,6 +257,16 @@ impl Device {
         self.request("createChat", payload);
     }
 
+    /// More at once than is allowed, or more in one frame: the gateway refuses the one and closes on the other.
+    fn misbehave(&mut self) {
+        if self.rng.random_bool(0.5) {
+            return self.outbox.say("x".repeat(TOO_LARGE));
+        }
+        for _ in 0..TOO_MANY {
+            self.outbox.say(ODD[2].to_owned());
+        }
+    }
+
     /// What nobody answers.
     fn say_soft(&mut self) {
         let chat = self.any_chat();
@@ -232,4 +279,14 @@ impl Device {
         };
         self.outbox.say(frame);
     }
+}
+
+fn attachments() -> Value {
+    json!([{
+        "type": "file",
+        "id": "a1",
+        "filename": "notes.txt",
+        "url": "https://example.org/notes.txt",
+        "meta": {"extension": "txt", "size": 10},
+    }])
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use confab_bus::Bus;
 use confab_chat::conversation::{self, Input, Need};
 use confab_chat::mailbox::{self, At, Incoming};
-use confab_chat::{ChatKey, Command, EntryId, Op, Timestamp, UserId};
+use confab_chat::{ChatKey, Command, EntryId, Op, UserId};
 use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent, RestoredActor};
 use confab_proto::row::{CursorRow, InboxRow};
 use confab_proto::wire::Wire;
@@ -273,7 +273,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             key: Key::Inbox(user.clone(), id),
             timestamp: version,
             value: row.encode(),
-            expires: Some(self.expiry(row.at)),
+            expires: Some(self.config.expiry(row.at)),
         });
         if self.soft.sessions.has(user) {
             let event = MailboxEvent {
@@ -337,11 +337,6 @@ impl<B: Bus, S: Store> Owner<B, S> {
             seq: logged.seq,
             time: logged.time,
         }
-    }
-
-    fn expiry(&self, at: Timestamp) -> Timestamp {
-        let retention = u64::try_from(self.config.inbox_retention.as_millis()).unwrap_or(u64::MAX);
-        Timestamp(at.0.saturating_add(retention))
     }
 }
 

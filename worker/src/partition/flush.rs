@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use confab_bus::{Bus, Position};
 use confab_chat::EntryId;
+use confab_proto::message::Logged;
 use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Store, Write};
@@ -82,18 +83,28 @@ impl<B: Bus, S: Store> Owner<B, S> {
         Ok(())
     }
 
-    /// The row that says up to where rows may stand.
-    pub(super) fn reach(&self, seq: u64, entry_id: &EntryId) -> Write {
+    /// Writes the row that says up to where rows may stand: before any of them does. A worker may die in the middle of
+    /// them, and the log lose its end in the same power cut; then nothing else tells that they are ahead of it. It is
+    /// under way while the batch reads what it needs.
+    pub(super) fn reaches(&self, last: &Logged) -> impl Future<Output = Result<(), Fault>> + use<B, S> {
         let row = ReachRow {
             epoch: self.epoch,
-            seq,
-            entry_id: entry_id.clone(),
+            seq: last.seq,
+            entry_id: last.entry.id.clone(),
         };
-        Write {
+        let write = Write {
             key: Key::Reach(self.partition),
-            timestamp: timestamp(self.epoch, seq),
+            timestamp: timestamp(self.epoch, last.seq),
             value: row.encode(),
             expires: None,
+        };
+        let needed = !self.config.rows_follow_log;
+        let seams = self.seams.clone();
+        async move {
+            match needed {
+                true => seams.write(vec![write]).await,
+                false => Ok(()),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use confab_chat::{conversation, mailbox};
 use confab_proto::message::RestoredActor;
 use confab_store::Store;
 
+use crate::config::Config;
 use crate::seams::{Fault, Seams};
 
 /// A list of a restored state is cut at this size.
@@ -47,8 +48,9 @@ impl<B: Bus, S: Store> Seams<B, S> {
         &self,
         before: &mailbox::State,
         epoch: u32,
+        config: &Config,
     ) -> Result<Vec<RestoredActor>, Fault> {
-        let standing = self.standing_inbox(before).await?;
+        let standing = self.standing_inbox(before, config).await?;
         let state = mailbox::restore(before, &standing, epoch);
         let mut seen = split(state.seen.into_iter().collect(), |(chat, _)| {
             chat.as_str().len() + 24

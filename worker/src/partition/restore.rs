@@ -84,13 +84,13 @@ impl<B: Bus, S: Store> Owner<B, S> {
     /// What this owner makes of actors, as entries: those of one actor together. None of an actor that the log is known to
     /// say something of.
     async fn proposals(&mut self, lost: &Lost) -> Result<Vec<Vec<LogEntry>>, Fault> {
-        let (seams, ahead, epoch) = (&self.seams, &self.ahead, self.epoch);
+        let (seams, ahead, epoch, config) = (&self.seams, &self.ahead, self.epoch, &*self.config);
         let chats = lost.chats.iter().map(|(_, before)| &before.state);
         let chats = chats.filter(|state| !ahead.knows(&ActorKey::Chat(state.key.clone())));
         let chats = chats.map(|state| seams.restored_chat(state, epoch));
         let mailboxes = lost.mailboxes.iter().map(|(_, before)| &before.state);
         let mailboxes = mailboxes.filter(|state| !ahead.knows(&ActorKey::Mailbox(state.user.clone())));
-        let mailboxes = mailboxes.map(|state| seams.restored_mailbox(state, epoch));
+        let mailboxes = mailboxes.map(|state| seams.restored_mailbox(state, epoch, config));
         let mut proposals = super::concurrently(chats.collect()).await?;
         proposals.append(&mut super::concurrently(mailboxes.collect()).await?);
         Ok(proposals

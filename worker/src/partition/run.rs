@@ -8,6 +8,7 @@ use confab_chat::Partition;
 use confab_proto::message::{Announcement, Logged, Signal};
 use confab_service::mistake::{Mistake, is_made};
 use confab_store::Store;
+use futures_util::future::try_join;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -154,7 +155,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let age = self.seams.bus.now().0.saturating_sub(first.time.0);
         self.meters.age.record(Duration::from_millis(age));
         self.meters.batch.record(crate::metrics::number(entries.len()));
-        let batch = self.apply(entries).await?;
+        let ((), batch) = try_join(self.reaches(last), self.apply(entries)).await?;
         if is_made(Mistake::StateBeforeEffects) {
             self.write_states().await?;
         }

@@ -19,10 +19,7 @@ use crate::seams::{Fault, Seams};
 impl<B: Bus, S: Store> Owner<B, S> {
     /// Sends a batch out; `last` is its last entry.
     pub(super) async fn send(&mut self, mut batch: Batch, last: &Logged) -> Result<(), Fault> {
-        let mut rows = batch.rows.take();
-        if !self.config.rows_follow_log {
-            rows.push(self.reach(last.seq, &last.entry.id));
-        }
+        let rows = batch.rows.take();
         if is_made(Mistake::ReplyBeforeRows) {
             self.send_replies(std::mem::take(&mut batch.replies)).await;
         }

@@ -1,15 +1,22 @@
 //! What stands of an actor in the store, as its state is restored from it after its log was lost.
+//!
+//! A row above the last number that a state knows, and not younger than the state, was left behind by a log that was lost
+//! before: whoever restored the actor then did not find it, and it has not been since. It counts for nothing.
+//!
+//! What counts is written again as it is before anybody builds on it: of a batch that was written in part a row may stand
+//! on one replica only, and the next reader may not ask that one.
 
 use confab_bus::Bus;
 use confab_chat::conversation::restore::{self, Dated, Standing};
 use confab_chat::row::{LastMessage, MarkKind, MembershipRow, MessageRow, RosterRow};
-use confab_chat::{ChatKey, UserId, conversation, mailbox};
+use confab_chat::{ChatKey, Timestamp, UserId, conversation, mailbox};
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
-use confab_store::{Key, Range, Record, Store, Take};
+use confab_store::{Key, Range, Record, Store, Take, Write};
 
 use super::apply::BATCH_ACTORS;
 use super::batch::row_write;
+use crate::config::Config;
 use crate::seams::{Fault, Seams, decode};
 
 /// The most messages that a batch makes in one chat: so far above what stands whole may a part of one stand.
@@ -25,8 +32,8 @@ fn torn(before: &conversation::State, epoch: u32) -> u64 {
 const PAGE: u64 = 256;
 
 impl<B: Bus, S: Store> Seams<B, S> {
-    /// What stands of a chat. Messages above the state's last get the row by which their senders' repeats are known,
-    /// where that does not stand.
+    /// What stands of a chat. With messages above the state's last goes the row by which their senders' repeats are known,
+    /// which may not stand at all.
     pub(super) async fn standing_chat(
         &self,
         before: &conversation::State,
@@ -73,17 +80,22 @@ impl<B: Bus, S: Store> Seams<B, S> {
             };
             let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
             let records = self.scan(range, Take::First(page)).await?;
-            let mut client_ids = Vec::new();
+            let mut again = Vec::new();
             for record in &records {
                 let row: MessageRow = decode(record)?;
-                if row.message_id > before.head.last_id {
-                    let client_id = restore::client_id(&row);
-                    client_ids.extend(client_id.map(|id| row_write(chat, row.version, id)));
-                }
                 from = row.message_id + 1;
+                let is_new = row.message_id > before.head.last_id;
+                if is_new && row.version <= before.head.version {
+                    continue;
+                }
+                if is_new {
+                    let client_id = restore::client_id(&row);
+                    again.extend(client_id.map(|id| row_write(chat, row.version, id)));
+                }
+                again.push(as_it_is(record, None));
                 note(standing, row);
             }
-            self.write(client_ids).await?;
+            self.write(again).await?;
             let is_last = records.len() < page && from <= known + 1;
             known = known.max(from - 1);
             if is_last {
@@ -92,8 +104,8 @@ impl<B: Bus, S: Store> Seams<B, S> {
         }
     }
 
-    /// The highest marks near the chat's end. A mark that was written in part far below it stays as it is: made again, it
-    /// may get a later time.
+    /// The highest marks, of those near the chat's end. A mark that was written in part far below it stays as it is: made
+    /// again, it may get a later time.
     async fn standing_marks(
         &self,
         before: &conversation::State,
@@ -102,18 +114,11 @@ impl<B: Bus, S: Store> Seams<B, S> {
     ) -> Result<(), Fault> {
         let last_id = standing.last_id(before);
         let lowest = (last_id + 1).saturating_sub(torn);
-        let marks = standing.users(before).into_iter().map(|user| {
-            let row = standing.memberships.get(&user).map(|dated| &dated.row);
-            let (delivered, read) = row.map_or((0, 0), |row| (row.delivered, row.read));
-            async move {
-                let ranges = [(MarkKind::Delivered, delivered), (MarkKind::Read, read)];
-                let [delivered, read] = ranges.map(|(kind, above)| {
-                    let from = lowest.max(above + 1);
-                    self.highest_mark(&before.key, &user, kind, (from, last_id + torn))
-                });
-                let marks = (delivered.await?, read.await?);
-                Ok((user, marks))
-            }
+        let marks = standing.users(before).into_iter().map(|user| async move {
+            let [delivered, read] = [MarkKind::Delivered, MarkKind::Read]
+                .map(|kind| self.highest_mark(&before.key, &user, kind, (lowest, last_id + torn)));
+            let marks = (delivered.await?, read.await?);
+            Ok((user, marks))
         });
         let marks = super::concurrently(marks.collect()).await?;
         standing.marks = marks.into_iter().collect();
@@ -134,17 +139,20 @@ impl<B: Bus, S: Store> Seams<B, S> {
             from,
             to,
         };
-        let records = self.scan(range, Take::Last(1)).await?;
-        Ok(records.first().map_or(0, |record| match &record.key {
+        let records = self.scan(range, Take::All).await?;
+        let again = records.iter().map(|record| as_it_is(record, None));
+        self.write(again.collect()).await?;
+        Ok(records.last().map_or(0, |record| match &record.key {
             Key::Mark(_, _, _, up_to) => *up_to,
             _ => 0,
         }))
     }
 
-    /// The events that stand after a mailbox's last, up to the first that is missing.
+    /// The events that stand after a mailbox's last, up to the first that is missing. They are kept as long as any event.
     pub(super) async fn standing_inbox(
         &self,
         before: &mailbox::State,
+        config: &Config,
     ) -> Result<Vec<mailbox::Standing>, Fault> {
         let mut standing = Vec::new();
         let mut next = before.head.last + 1;
@@ -155,24 +163,38 @@ impl<B: Bus, S: Store> Seams<B, S> {
                 from: next,
                 to: page - 1,
             };
-            for record in self.scan(range, Take::All).await? {
-                if record.key != Key::Inbox(before.user.clone(), next) {
-                    return Ok(standing);
-                }
-                let row: InboxRow = decode(&record)?;
+            let records = self.scan(range, Take::All).await?;
+            let counts = (next..).zip(&records).take_while(|(id, record)| {
+                record.timestamp > before.head.version && record.key == Key::Inbox(before.user.clone(), *id)
+            });
+            let mut again = Vec::new();
+            for (id, record) in counts {
+                let row: InboxRow = decode(record)?;
+                again.push(as_it_is(record, Some(config.expiry(row.at))));
                 standing.push(mailbox::Standing {
-                    id: next,
+                    id,
                     at: row.at,
                     chat: row.chat,
                     version: row.version,
                     rest: row.rest,
                 });
-                next += 1;
             }
+            next += again.len() as u64;
+            self.write(again).await?;
             if next < page {
                 return Ok(standing);
             }
         }
+    }
+}
+
+/// A row to be written again.
+fn as_it_is(record: &Record, expires: Option<Timestamp>) -> Write {
+    Write {
+        key: record.key.clone(),
+        timestamp: record.timestamp,
+        value: record.value.clone(),
+        expires,
     }
 }
 

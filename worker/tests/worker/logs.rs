@@ -1,5 +1,7 @@
 //! A partition begins only with the log that its checkpoint and its rows were written for, or with one of a later epoch.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use confab_bus::{Bus, Position};
@@ -12,7 +14,7 @@ use confab_worker::Worker;
 
 use crate::support::replaced::Replaced;
 use crate::support::torn::doomed;
-use crate::support::{World, config, dialog, in_time};
+use crate::support::{World, config, dialog, in_time, new};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -213,5 +215,30 @@ async fn a_state_of_a_later_epoch_than_the_log_stops_the_partition() {
         .await;
     let why = in_time("an alarm", worker.failure()).await.why;
     assert!(why.contains("of epoch 1") && why.contains("of 2"), "{why}");
+    worker.abort().await;
+}
+
+/// A worker may die in the middle of writing, while the log loses its end: nothing but that row tells then.
+#[tokio::test]
+async fn no_row_stands_before_the_one_that_says_how_far_rows_reach() {
+    let mut world = World::new().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let worker = doomed(&world, "w1", move |key| {
+        let is_reach = matches!(key, Key::Reach(_));
+        counted.fetch_add(usize::from(is_reach), Ordering::Relaxed);
+        is_reach
+    })
+    .await;
+    let chat = dialog("alice", "bob");
+    world.gateway.command("alice", &chat, new("x"), None).await;
+    let tried_again = async {
+        while tries.load(Ordering::Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("writes that fail", tried_again).await;
+    let message = world.store.get(Key::Message(chat.clone(), 1)).await.unwrap();
+    assert_eq!(message, None);
     worker.abort().await;
 }

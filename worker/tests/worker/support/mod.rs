@@ -1,5 +1,6 @@
 //! A world around a worker: a bus, a store, a gateway, and a clock that the test moves.
 
+pub(crate) mod alone;
 pub(crate) mod copy;
 pub(crate) mod follower;
 pub(crate) mod limbo;
