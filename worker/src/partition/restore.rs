@@ -34,6 +34,10 @@ pub(super) struct Lost {
 }
 
 impl Lost {
+    pub(super) fn is_empty(&self) -> bool {
+        self.chats.is_empty() && self.mailboxes.is_empty()
+    }
+
     fn actors(&self) -> Vec<ActorKey> {
         let chats = self.chats.iter().map(|(chat, _)| ActorKey::Chat(chat.clone()));
         let mailboxes = self
@@ -53,9 +57,6 @@ impl<B: Bus, S: Store> Owner<B, S> {
         lookups: &mut Lookups,
     ) -> Result<(), Fault> {
         let actors = lost.actors();
-        if actors.is_empty() {
-            return Ok(());
-        }
         tracing::info!(
             partition = self.partition.0,
             epoch = self.epoch,
@@ -87,10 +88,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let (seams, ahead, epoch, config) = (&self.seams, &self.ahead, self.epoch, &*self.config);
         let chats = lost.chats.iter().map(|(_, before)| &before.state);
         let chats = chats.filter(|state| !ahead.knows(&ActorKey::Chat(state.key.clone())));
-        let chats = chats.map(|state| seams.restored_chat(state, epoch));
+        let chats = chats.map(|state| Box::pin(seams.restored_chat(state, epoch)));
         let mailboxes = lost.mailboxes.iter().map(|(_, before)| &before.state);
         let mailboxes = mailboxes.filter(|state| !ahead.knows(&ActorKey::Mailbox(state.user.clone())));
-        let mailboxes = mailboxes.map(|state| seams.restored_mailbox(state, epoch, config));
+        let mailboxes = mailboxes.map(|state| Box::pin(seams.restored_mailbox(state, epoch, config)));
         let mut proposals = super::concurrently(chats.collect()).await?;
         proposals.append(&mut super::concurrently(mailboxes.collect()).await?);
         Ok(proposals

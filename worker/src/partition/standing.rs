@@ -57,8 +57,8 @@ impl<B: Bus, S: Store> Seams<B, S> {
         let rows = super::concurrently(rows.collect()).await?;
         standing.memberships = rows.into_iter().flatten().collect();
         let torn = torn(before, epoch);
-        self.standing_messages(before, torn, &mut standing).await?;
-        self.standing_marks(before, torn, &mut standing).await?;
+        Box::pin(self.standing_messages(before, torn, &mut standing)).await?;
+        Box::pin(self.standing_marks(before, torn, &mut standing)).await?;
         Ok(standing)
     }
 
