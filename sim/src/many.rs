@@ -1,6 +1,6 @@
 //! Many seeds, each in a process of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -50,6 +50,27 @@ impl Default for Asked {
             story: None,
             every_fault: false,
         }
+    }
+}
+
+/// Where a run that is cut off goes on: behind the seeds without one missing among them.
+#[derive(Debug)]
+struct Progress {
+    next: u64,
+    ahead: BTreeSet<u64>,
+}
+
+impl Progress {
+    /// Notes that a seed is done, in the file too, and tells at once if it failed: a run may be cut off.
+    fn keep(&mut self, seed: u64, tally: &Tally, state: &Path) -> Result<()> {
+        if let Some(found) = tally.failed.get(&seed).and_then(|found| found.first()) {
+            println!("seed {seed} failed: {}", cut(found));
+        }
+        self.ahead.insert(seed);
+        while self.ahead.remove(&self.next) {
+            self.next += 1;
+        }
+        std::fs::write(state, format!("{}\n", self.next)).context("the state file")
     }
 }
 
@@ -170,7 +191,11 @@ fn next_seed(state: &Path) -> Result<u64> {
 }
 
 fn run(asked: &Asked) -> Result<Tally> {
-    let tally = Mutex::new(Tally::default());
+    let progress = Progress {
+        next: asked.from,
+        ahead: BTreeSet::new(),
+    };
+    let so_far = Mutex::new((Tally::default(), progress));
     let next = AtomicU64::new(asked.from);
     let enough = AtomicBool::new(false);
     let until = Instant::now() + asked.time;
@@ -182,12 +207,19 @@ fn run(asked: &Asked) -> Result<Tally> {
                 if seed - asked.from >= asked.count {
                     break;
                 }
-                if asked.story.is_some_and(|story| Plan::of(seed).story != story) {
-                    continue;
+                let left_out = asked.story.is_some_and(|story| Plan::of(seed).story != story);
+                let found = match left_out {
+                    true => None,
+                    false => Some(one(&seed.to_string(), asked.mistake.as_deref())?),
+                };
+                let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+                let (tally, progress) = &mut *so_far;
+                if let Some((line, complaint)) = found {
+                    tally.take(seed, &line, &complaint);
                 }
-                let (line, complaint) = one(&seed.to_string(), asked.mistake.as_deref())?;
-                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                tally.take(seed, &line, &complaint);
+                if let Some(state) = &asked.state {
+                    progress.keep(seed, tally, state)?;
+                }
                 if asked.until_caught && tally.noticed().is_some() {
                     enough.store(true, Ordering::Relaxed);
                 }
@@ -200,11 +232,7 @@ fn run(asked: &Asked) -> Result<Tally> {
             Err(_) => bail!("a thread panicked"),
         })
     })?;
-    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(state) = &asked.state {
-        let after = asked.from + tally.run;
-        std::fs::write(state, format!("{after}\n")).context("the state file")?;
-    }
+    let (tally, _) = so_far.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(tally)
 }
 
