@@ -1,6 +1,6 @@
 //! What waits for a session's task. Bounded in number and in bytes: a client that does not keep up is not waited for.
 //!
-//! A channel's queue would take a kilobyte a connection, most of which never have anything in it.
+//! A channel would keep a block of places for every connection, and in most of them nothing ever waits.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

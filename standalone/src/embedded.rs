@@ -146,8 +146,8 @@ impl Keeper {
                 let released = bus.release_segments(|| tables.sync_blocking().map_err(std::io::Error::other));
                 match released {
                     Ok(0) => {}
-                    Ok(segments) => tracing::debug!(segments, "journal segments deleted"),
-                    Err(error) => tracing::warn!(%error, "journal segments cannot be deleted"),
+                    Ok(segments) => tracing::debug!(segments, "journal segments released"),
+                    Err(error) => tracing::warn!(%error, "journal segments cannot be released"),
                 }
             }
         };

@@ -64,51 +64,34 @@ pub(super) fn new(
         .transpose()?;
 
     let (sender, stamp) = (context.user(), context.stamp);
-    let message_id = context.state.head.last_id + 1;
-    let mut rows = vec![
-        Row::Message(MessageRow {
-            message_id,
-            sender: sender.clone(),
-            client_message_id: own_id.clone(),
-            text: content.text.to_owned(),
-            attachments: content.attachments.to_vec(),
-            reply_to: reply_to.clone(),
-            created_at: stamp.time,
-            version: stamp.version,
-            updated_at: None,
-            deleted: None,
-        }),
-        Row::ClientId {
-            sender: sender.clone(),
-            client_message_id: dedup_key(client_message_id, context.input.id),
-            row: ClientIdRow {
-                message_id,
-                at: stamp.time,
-                version: stamp.version,
-            },
-        },
-    ];
-    let step = Step::new(&me, MarkKind::Read, message_id - 1);
-    step.rows(sender, stamp.time, &mut rows);
-    let event = Event::New {
-        chat: context.state.key.clone(),
-        message_id,
+    let row = MessageRow {
+        message_id: context.state.head.last_id + 1,
         sender: sender.clone(),
         client_message_id: own_id.clone(),
         text: content.text.to_owned(),
         attachments: content.attachments.to_vec(),
         reply_to,
-        at: stamp.time,
+        created_at: stamp.time,
+        version: stamp.version,
+        updated_at: None,
+        deleted: None,
     };
+    let (message_id, event, last) = (row.message_id, sent_event(context, &row), last_message(&row));
+    let known_by = Row::ClientId {
+        sender: sender.clone(),
+        client_message_id: dedup_key(client_message_id, context.input.id),
+        row: ClientIdRow {
+            message_id,
+            at: stamp.time,
+            version: stamp.version,
+        },
+    };
+    let mut rows = vec![Row::Message(row), known_by];
+    let step = Step::new(&me, MarkKind::Read, message_id - 1);
+    step.rows(sender, stamp.time, &mut rows);
     let sides = context.sides();
     let mut changes = sent(context, sides.as_ref(), me, message_id);
-    changes.last = Some(LastMessage {
-        message_id,
-        sender: sender.clone(),
-        text: content.text.to_owned(),
-        at: stamp.time,
-        deleted: false,
-    });
+    changes.last = Some(last);
     Ok(Decision {
         reply: Reply::Message {
             message_id,
@@ -119,6 +102,31 @@ pub(super) fn new(
         changes,
         rows,
     })
+}
+
+/// What those in the chat are told of a new message.
+fn sent_event(context: &Context<'_>, row: &MessageRow) -> Event {
+    Event::New {
+        chat: context.state.key.clone(),
+        message_id: row.message_id,
+        sender: row.sender.clone(),
+        client_message_id: row.client_message_id.clone(),
+        text: row.text.clone(),
+        attachments: row.attachments.clone(),
+        reply_to: row.reply_to.clone(),
+        at: row.created_at,
+    }
+}
+
+/// A message as lists of chats show it.
+fn last_message(row: &MessageRow) -> LastMessage {
+    LastMessage {
+        message_id: row.message_id,
+        sender: row.sender.clone(),
+        text: row.text.clone(),
+        at: row.created_at,
+        deleted: row.deleted.is_some(),
+    }
 }
 
 type Sides = [(UserId, Member); 2];
@@ -259,13 +267,7 @@ fn changed(context: &Context<'_>, row: MessageRow, event: Event) -> Decision {
         client_message_id: row.client_message_id.clone(),
     });
     if message_id == context.state.head.last_id {
-        decision.changes.last = Some(LastMessage {
-            message_id,
-            sender: row.sender.clone(),
-            text: row.text.clone(),
-            at: row.created_at,
-            deleted: row.deleted.is_some(),
-        });
+        decision.changes.last = Some(last_message(&row));
     }
     let event = decision.mail.event(event);
     for (user, member) in context.state.current() {

@@ -3,20 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use confab_chat::epoch::first_version;
 use confab_chat::{ActorKey, conversation, mailbox};
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
 use confab_store::{Key, StatePart};
 
 use super::{Broken, Finals};
-
-/// Versions below this one are of the epoch before.
-fn first_version(epoch: u32) -> u64 {
-    match epoch {
-        0 | 1 => 0,
-        later => u64::from(later) << 40,
-    }
-}
 
 /// The epoch and the version of each actor's state.
 fn heads(finals: &Finals) -> BTreeMap<&ActorKey, (u32, u64)> {
