@@ -9,3 +9,11 @@
 pub fn first_version(epoch: u32) -> u64 {
     if epoch > 1 { u64::from(epoch) << 40 } else { 0 }
 }
+
+/// A number below all that a mailbox gives to events in an epoch, and above all of earlier epochs, where it is not known
+/// how far those came. There is room for 2^32 events in an epoch, and for 2^21 epochs below 2^53, the end of what clients can
+/// count.
+#[must_use]
+pub fn first_event(epoch: u32) -> u64 {
+    u64::from(epoch) << 32
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::epoch::first_version;
+use crate::epoch::{first_event, first_version};
 use crate::event::Event;
 use crate::ids::{ChatKey, UserId};
 use crate::time::Timestamp;
@@ -111,8 +111,11 @@ pub struct Standing {
 /// batch stand; so what stands above a missing one, and the first events of a version whose others are missing, were
 /// seen by no device. They are as if they had not been: their chat's version counts as not seen, their numbers go to
 /// other events.
+///
+/// With `expired` events may be gone that devices have seen. Their numbers are known to nobody: the mailbox goes on
+/// [above all](first_event) that they can have had.
 #[must_use]
-pub fn restore(before: &State, standing: &[Standing], epoch: u32) -> State {
+pub fn restore(before: &State, standing: &[Standing], expired: bool, epoch: u32) -> State {
     let numbered = standing.iter().zip(before.head.last + 1..);
     let consecutive = numbered.take_while(|(event, id)| event.id == *id).count();
     let (whole, _) = standing.split_at(consecutive);
@@ -129,6 +132,9 @@ pub fn restore(before: &State, standing: &[Standing], epoch: u32) -> State {
             let seen = state.seen.entry(event.chat.clone()).or_default();
             *seen = event.version.max(*seen);
         }
+    }
+    if expired {
+        state.head.last = state.head.last.max(first_event(epoch));
     }
     state.head = Head {
         version: first_version(epoch),

@@ -137,7 +137,7 @@ fn every_entry_counts_and_time_never_goes_back() {
 fn a_later_epoch_starts_far_above_every_version_of_the_one_before() {
     let mut state = State::new(user("me"));
     bring(&mut state, 1, &chat("a"), 1, &[event(1)]);
-    let mut state = restore(&state, &[], 2);
+    let mut state = restore(&state, &[], false, 2);
     assert!(state.covers(1, 1_000_000) && state.covers(2, 0) && !state.covers(2, 1));
     let effects = begin_epoch(&mut state, Timestamp(70));
     assert_eq!((effects.version, effects.at), (2 << 40, Timestamp(70)));
@@ -165,14 +165,14 @@ fn a_restored_mailbox_takes_its_last_event_and_what_it_has_seen_from_the_inbox()
     bring(&mut before, 1, &chat("a"), 5, &[event(1), event(2)]);
     bring(&mut before, 2, &chat("b"), 9, &[event(3)]);
     let rows = [(4, 6, 1), (5, 6, 0), (6, 8, 0)].map(standing);
-    let state = restore(&before, &rows, 3);
+    let state = restore(&before, &rows, false, 3);
     assert_eq!((state.head.last, state.head.time), (6, Timestamp(60)));
     assert_eq!((state.seen[&chat("a")], state.seen[&chat("b")]), (8, 9));
     // From a state that is less behind, or from none, it is the same.
     let mut nearer = before.clone();
     bring(&mut nearer, 3, &chat("a"), 6, &[event(4), event(5)]);
-    assert_eq!(restore(&nearer, &rows[2..], 3), state);
-    assert_eq!(restore(&state, &[], 3), state, "again");
+    assert_eq!(restore(&nearer, &rows[2..], false, 3), state);
+    assert_eq!(restore(&state, &[], false, 3), state, "again");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_a_torn_batch_left_above_a_missing_event_was_seen_by_nobody() {
     let before = State::new(user("me"));
     let last = |rows: &[(u64, u64, u32)]| {
         let rows: Vec<_> = rows.iter().copied().map(standing).collect();
-        let state = restore(&before, &rows, 2);
+        let state = restore(&before, &rows, false, 2);
         (state.head.last, state.seen.get(&chat("a")).copied())
     };
     assert_eq!(last(&[(1, 3, 0), (3, 5, 0)]), (1, Some(3)), "a hole");
@@ -192,10 +192,26 @@ fn what_a_torn_batch_left_above_a_missing_event_was_seen_by_nobody() {
 }
 
 #[test]
+fn where_events_may_have_expired_no_number_is_used_that_a_device_may_know() {
+    let mut before = State::new(user("me"));
+    bring(&mut before, 1, &chat("a"), 5, &[event(1)]);
+    let rows = [standing((2, 6, 0))];
+    let mut second = restore(&before, &rows, true, 2);
+    assert_eq!(second.seen[&chat("a")], 6);
+    let first_of_second = begin_epoch(&mut second, Timestamp(5)).events[0].0;
+    assert!(first_of_second > 1 << 20);
+    // That log is lost too, and nobody has written how far the mailbox came.
+    let mut third = restore(&before, &[], true, 3);
+    let first_of_third = begin_epoch(&mut third, Timestamp(5)).events[0].0;
+    assert!(first_of_third > first_of_second + (1 << 20));
+    assert!(first_of_third < 1 << 53);
+}
+
+#[test]
 fn each_epoch_begins_with_one_event_that_no_chat_made() {
     let mut state = State::new(user("me"));
     bring(&mut state, 1, &chat("a"), 1, &[event(1)]);
-    let mut state = restore(&state, &[], 2);
+    let mut state = restore(&state, &[], false, 2);
     let effects = begin_epoch(&mut state, Timestamp(5));
     assert_eq!(effects.events, [(2, Arc::new(Event::Chats))]);
     assert_eq!(effects.at, Timestamp(10), "time never goes back");
@@ -205,7 +221,7 @@ fn each_epoch_begins_with_one_event_that_no_chat_made() {
         ..standing((2, 0, 0))
     };
     let before = State::new(user("me"));
-    let again = restore(&before, &[standing((1, 1, 0)), own], 3);
+    let again = restore(&before, &[standing((1, 1, 0)), own], false, 3);
     assert_eq!(again.head.last, 2);
     assert_eq!(again.seen.get(&notes), None, "it is no version of a chat");
 }

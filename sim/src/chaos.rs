@@ -18,6 +18,15 @@ const STEP: u64 = 6_000;
 /// How long a worker is given to say that it cannot go on.
 const ALARM: Duration = Duration::from_secs(30);
 
+/// Partitions whose log has lost its end.
+#[derive(Debug, Default)]
+struct Lost {
+    /// Rows stand for entries that are gone: these must stop.
+    must_stop: Vec<Partition>,
+    /// Not every reader sees that rows may: these may stop.
+    may_stop: Vec<Partition>,
+}
+
 /// What breaks a world.
 #[derive(Debug)]
 pub struct Chaos {
@@ -242,13 +251,14 @@ impl Chaos {
     pub async fn lose_the_log(&mut self) {
         self.end().await;
         self.kill_all_workers();
-        let must_stop = self.lose_tails();
+        let lost = self.lose_tails();
         nodes::start_worker(&self.world, &self.nodes).await;
-        self.await_alarms(&must_stop).await;
+        self.await_alarms(&lost).await;
         self.kill_all_workers();
         for partition in (0..self.world.plan.partitions).map(Partition) {
             let damaged = nodes::is_alarmed(&self.world, partition, ALARM).await;
             // By hand a sound one may be recreated too; what it has not applied is dropped.
+            let damaged = damaged || lost.may_stop.contains(&partition);
             if !damaged && self.world.faults.chance(60) {
                 continue;
             }
@@ -269,10 +279,8 @@ impl Chaos {
         }
     }
 
-    /// The partitions that must stop: rows stand for entries that are gone.
-    fn lose_tails(&self) -> Vec<Partition> {
-        let mut must_stop = Vec::new();
-        let reach = nodes::reach(&self.world);
+    fn lose_tails(&self) -> Lost {
+        let mut all = Lost::default();
         for partition in (0..self.world.plan.partitions).map(Partition) {
             if self.world.faults.chance(40) {
                 continue;
@@ -287,16 +295,19 @@ impl Chaos {
                 "chaos",
                 format_args!("{partition:?} loses {} entries", tail.lost.len()),
             );
-            if reach.get(&partition).is_some_and(|reach| *reach > tail.end.seq) {
-                must_stop.push(partition);
+            let reach = nodes::reach(&self.world, partition);
+            if reach.least > tail.end {
+                all.must_stop.push(partition);
+            } else if reach.most > tail.end {
+                all.may_stop.push(partition);
             }
         }
-        must_stop
+        all
     }
 
     /// The worker that has all partitions stops those, and whoever looks from outside finds them.
-    async fn await_alarms(&self, must_stop: &[Partition]) {
-        for partition in must_stop {
+    async fn await_alarms(&self, lost: &Lost) {
+        for partition in &lost.must_stop {
             if !nodes::is_alarmed(&self.world, *partition, ALARM).await {
                 self.world.history.violation(format!(
                     "{partition:?} has lost entries that rows stand for, and nobody says so"
@@ -305,12 +316,12 @@ impl Chaos {
         }
         let until = Instant::now() + ALARM;
         while Instant::now() < until {
-            if self.idle(must_stop).is_empty() && self.is_alarmed(must_stop) {
+            if self.idle(lost).is_empty() && self.is_alarmed(&lost.must_stop) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        for partition in self.idle(must_stop) {
+        for partition in self.idle(lost) {
             // What a dead worker has sent may have arrived since, and says that this one has lost something too.
             if !nodes::is_alarmed(&self.world, partition, ALARM).await {
                 self.world.history.violation(format!(
@@ -318,7 +329,7 @@ impl Chaos {
                 ));
             }
         }
-        if !self.is_alarmed(must_stop) {
+        if !self.is_alarmed(&lost.must_stop) {
             self.world
                 .history
                 .violation("a worker goes on where the log has lost what its rows stand for".to_owned());
@@ -326,7 +337,7 @@ impl Chaos {
     }
 
     /// The partitions that need not stop and that nobody has at work.
-    fn idle(&self, must_stop: &[Partition]) -> Vec<Partition> {
+    fn idle(&self, lost: &Lost) -> Vec<Partition> {
         let nodes = self.nodes.lock();
         let owned: Vec<_> = nodes
             .workers
@@ -334,7 +345,9 @@ impl Chaos {
             .flat_map(|node| node.worker.owned())
             .collect();
         let all = (0..self.world.plan.partitions).map(Partition);
-        all.filter(|partition| !must_stop.contains(partition) && !owned.contains(partition))
+        let stops =
+            |partition: &Partition| lost.must_stop.contains(partition) || lost.may_stop.contains(partition);
+        all.filter(|partition| !stops(partition) && !owned.contains(partition))
             .collect()
     }
 

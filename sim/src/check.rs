@@ -92,7 +92,7 @@ pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
     if let Some(reference) = &reference {
         tables::check(reference, finals, &mut broken);
     }
-    tables::numbers(&standing, &mut broken);
+    tables::numbers(&standing, finals.expires, &mut broken);
     answers::check(records, finals, &standing, &mut broken);
     events::check(records, finals, &standing, reference.as_ref(), &mut broken);
     epochs::check(finals, &mut broken);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confab_bus::{AppendError, Bus};
-use confab_chat::{ActorKey, Partition};
+use confab_chat::{ActorKey, Partition, Timestamp};
 use confab_proto::message::LogEntry;
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Record, Store, StoreError, Take, Write};
@@ -141,4 +141,14 @@ impl<B: Bus, S: Store> Seams<B, S> {
 /// Reads a row's bytes.
 pub(crate) fn decode<T: Wire>(record: &Record) -> Result<T, Fault> {
     T::decode(&record.value).map_err(|error| Fault::Alarm(format!("row {:?}: {error}", record.key)))
+}
+
+/// A row to be written again: it may stand on one replica only, and the next reader may not ask that one.
+pub(crate) fn as_it_is(record: &Record, expires: Option<Timestamp>) -> Write {
+    Write {
+        key: record.key.clone(),
+        timestamp: record.timestamp,
+        value: record.value.clone(),
+        expires,
+    }
 }

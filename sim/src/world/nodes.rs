@@ -1,10 +1,10 @@
 //! The processes of a world.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use confab_bus::Position;
 use confab_chat::{GatewayId, Partition};
 use confab_gateway::{Auth, Config as GatewayConfig, Gateway};
 use confab_proto::row::ReachRow;
@@ -153,15 +153,32 @@ pub fn alarm(node: &WorkerNode) -> Option<String> {
         .map(|stopped| stopped.to_string())
 }
 
-/// Up to which entry the rows of each partition may stand.
+/// Up to which entry rows of a partition may stand. A row says so, on two replicas before any other row stands: what is on
+/// one replica alone not every reader sees, and nothing has come of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reach {
+    /// What every reader sees.
+    pub least: Position,
+    /// What a reader may see.
+    pub most: Position,
+}
+
+/// The reach of a partition.
 #[must_use]
-pub fn reach(world: &World) -> BTreeMap<Partition, u64> {
-    let rows = world.tables.rows();
-    let reach = rows.iter().filter_map(|(key, cell)| match key {
-        Key::Reach(partition) => Some((*partition, ReachRow::decode(&cell.value).ok()?.seq)),
-        _ => None,
+pub fn reach(world: &World, partition: Partition) -> Reach {
+    let quorums = world.tables.quorums();
+    let seen = quorums.iter().map(|rows| {
+        let row = rows.iter().find(|(key, _)| *key == Key::Reach(partition));
+        let row = row.and_then(|(_, cell)| ReachRow::decode(&cell.value).ok());
+        row.map_or_else(Position::default, |row| Position {
+            epoch: row.epoch,
+            seq: row.seq,
+        })
     });
-    reach.collect()
+    Reach {
+        least: seen.clone().min().unwrap_or_default(),
+        most: seen.max().unwrap_or_default(),
+    }
 }
 
 /// Whether a partition's log is told to be another one than the tables were made from.

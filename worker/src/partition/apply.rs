@@ -18,7 +18,7 @@ use super::cache::Cached;
 use super::lookups::Lookups;
 use super::restore::Lost;
 use super::{LOGIC, Owner};
-use crate::seams::Fault;
+use crate::seams::{Fault, as_it_is};
 
 /// A batch is cut where its entries name so many actors. So it has no more commands for one chat either.
 pub(super) const BATCH_ACTORS: usize = 4096;
@@ -316,6 +316,12 @@ impl<B: Bus, S: Store> Owner<B, S> {
             .await?;
         let cursors = self.soft.cursors.over(&enroll.user, &records)?;
         if cursors.iter().any(|(known, _)| *known == enroll.device) {
+            // Whoever reads it the next time must find it too.
+            let key = Key::Cursor(enroll.user.clone(), enroll.device.clone());
+            if let Some(found) = records.iter().find(|record| record.key == key) {
+                batch.rows.push(as_it_is(found, None));
+                batch.enrolled.push(device);
+            }
             return Ok(());
         }
         let timestamp = self.soft.clock.at(effects.at);

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use confab_bus::{AppendError, Bus};
-use confab_chat::{Timestamp, UserId, mailbox};
+use confab_bus::{AppendError, Bus, Position};
+use confab_chat::{Partition, Timestamp, UserId, mailbox};
 use confab_proto::message::{Attach, AttachFrom, Attached, DeliveryBody, Enroll, EntryBody, LogEntry};
-use confab_proto::row::{CursorRow, UserRow};
+use confab_proto::row::{CursorRow, ReachRow, UserRow};
 use confab_store::{Key, StatePart, Store};
 
 use super::Owner;
@@ -15,6 +15,7 @@ use super::presence::{contacts, merged};
 use super::resume::{self, Page};
 use super::sessions::{Session, Told};
 use super::signals::Outbox;
+use crate::config::Config;
 use crate::seams::{Fault, Seams};
 
 /// How old a cursor's note of when it was used may get before it is written again.
@@ -50,6 +51,15 @@ struct Known {
     online: bool,
 }
 
+/// Who looks something up for an attachment.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    partition: Partition,
+    /// How far this owner has come.
+    at: Position,
+    config: &'a Config,
+}
+
 /// What was read for an attachment.
 struct Found {
     last: u64,
@@ -64,8 +74,8 @@ struct Found {
 enum Where {
     /// The device must be enrolled first.
     Nowhere,
-    /// Events stand that this owner has not come to: another one is ahead of it. What it knows of the mailbox is old, and
-    /// nothing of that is said.
+    /// Past this owner's last event, and another owner is ahead of it. What it knows of the mailbox may be old, and nothing
+    /// of that is said.
     Beyond,
     /// Here.
     At(Place),
@@ -78,29 +88,34 @@ struct Place {
     cursor: Option<CursorRow>,
     page: Page,
     reset: bool,
+    /// The device, or its cursor, is past the mailbox's last event.
+    is_past: bool,
 }
 
 async fn look_up<B: Bus, S: Store>(
     seams: &Seams<B, S>,
     ask: &Attach,
     known: Known,
-    epoch: u32,
+    here: Here<'_>,
 ) -> Result<Found, Fault> {
     let user = &ask.user;
     let (last, lost) = match known.last {
         Some(last) => (last, false),
         None => {
             let head = stored_head(seams, user).await?;
-            (head.last, !is_current(head.epoch, epoch))
+            (head.last, !is_current(head.epoch, here.at.epoch))
         }
     };
     let mut found = Found {
         last,
         lost,
-        place: place(seams, ask, known.cursor, last).await?,
+        place: place(seams, ask, known.cursor, last, here.config).await?,
         user: None,
         contacts: BTreeSet::new(),
     };
+    if matches!(&found.place, Where::At(place) if place.is_past) && is_behind(seams, here).await? {
+        found.place = Where::Beyond;
+    }
     if matches!(found.place, Where::At(_)) && !lost && !ask.away {
         if !ask.repeat || !known.online {
             found.user = seams.get(Key::User(user.clone())).await?;
@@ -124,6 +139,7 @@ async fn place<B: Bus, S: Store>(
     ask: &Attach,
     moved: Option<CursorRow>,
     last: u64,
+    config: &Config,
 ) -> Result<Where, Fault> {
     let (cursor, after, claimed) = match ask.from {
         AttachFrom::After(after) => (None, after, after),
@@ -131,9 +147,8 @@ async fn place<B: Bus, S: Store>(
             let row = match moved {
                 Some(row) => Some(row),
                 None => {
-                    seams
-                        .get(Key::Cursor(ask.user.clone(), ask.device.clone()))
-                        .await?
+                    let device = (ask.user.clone(), ask.device.clone());
+                    seams.cursor(device, config).await?
                 }
             };
             let Some(row) = row.filter(|row| !row.forgotten) else {
@@ -143,10 +158,6 @@ async fn place<B: Bus, S: Store>(
             (Some(row), row.up_to.max(claimed), claimed)
         }
     };
-    let next = Key::Inbox(ask.user.clone(), last + 1);
-    if after > last && seams.record(next).await?.is_some() {
-        return Ok(Where::Beyond);
-    }
     let ahead = claimed > last;
     let page = if ahead {
         Page::default()
@@ -159,7 +170,14 @@ async fn place<B: Bus, S: Store>(
         cursor,
         page,
         reset,
+        is_past: after > last,
     }))
+}
+
+/// Whether another owner has come further than this one. The events themselves do not tell: they may have expired.
+async fn is_behind<B: Bus, S: Store>(seams: &Seams<B, S>, here: Here<'_>) -> Result<bool, Fault> {
+    let reach: Option<ReachRow> = seams.get(Key::Reach(here.partition)).await?;
+    Ok(reach.is_some_and(|reach| (reach.epoch, reach.seq) > (here.at.epoch, here.at.seq)))
 }
 
 impl<B: Bus, S: Store> Owner<B, S> {
@@ -167,10 +185,15 @@ impl<B: Bus, S: Store> Owner<B, S> {
     pub(super) async fn attach(&mut self, asks: Vec<Ask>, out: &mut Outbox) -> Result<(), Fault> {
         let known: Vec<Known> = asks.iter().map(|ask| self.known(&ask.attach)).collect();
         let seams = &self.seams;
+        let here = Here {
+            partition: self.partition,
+            at: self.position(),
+            config: &self.config,
+        };
         let lookups = asks
             .iter()
             .zip(known)
-            .map(|(ask, known)| look_up(seams, &ask.attach, known, self.epoch));
+            .map(|(ask, known)| look_up(seams, &ask.attach, known, here));
         let found = super::concurrently(lookups.collect()).await?;
         let mut lost = Vec::new();
         for (ask, found) in asks.into_iter().zip(found) {

@@ -4,13 +4,15 @@
 
 use std::collections::HashMap;
 
+use confab_bus::Bus;
 use confab_chat::limits::DEVICES;
 use confab_chat::{DeviceId, Timestamp, UserId};
 use confab_proto::row::CursorRow;
 use confab_proto::wire::Wire;
-use confab_store::{Key, Record, Write};
+use confab_store::{Key, Record, Store, Write};
 
-use crate::seams::{Fault, decode};
+use crate::config::Config;
+use crate::seams::{Fault, Seams, as_it_is, decode};
 
 /// A device of a user.
 pub(super) type Device = (UserId, DeviceId);
@@ -79,6 +81,28 @@ impl Cursors {
     }
 }
 
+impl<B: Bus, S: Store> Seams<B, S> {
+    /// A device's cursor, to begin a session with. One that stands as its log entry wrote it may stand on one replica only:
+    /// whoever reads the next time would take the device for new, and let it begin behind events that it has not seen. So
+    /// it is written again first.
+    pub(super) async fn cursor(&self, device: Device, config: &Config) -> Result<Option<CursorRow>, Fault> {
+        let (user, device) = device;
+        let Some(record) = self.record(Key::Cursor(user, device)).await? else {
+            return Ok(None);
+        };
+        let row: CursorRow = decode(&record)?;
+        if !config.rows_follow_log && record.timestamp == enrolled(row.used_at) {
+            self.write(vec![as_it_is(&record, None)]).await?;
+        }
+        Ok(Some(row))
+    }
+}
+
+/// The timestamp of a cursor that a log entry of a time sets.
+fn enrolled(at: Timestamp) -> u64 {
+    at.0.saturating_mul(1000).saturating_add(999)
+}
+
 /// A cursor's row.
 pub(super) fn write((user, device): &Device, row: CursorRow, timestamp: u64) -> Write {
     Write {
@@ -116,7 +140,7 @@ impl Clock {
 
     /// One that follows from a log entry, the same for every owner; later ones are higher.
     pub(super) fn at(&mut self, time: Timestamp) -> u64 {
-        let timestamp = time.0.saturating_mul(1000).saturating_add(999);
+        let timestamp = enrolled(time);
         self.0 = self.0.max(timestamp);
         timestamp
     }

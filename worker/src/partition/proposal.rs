@@ -51,7 +51,9 @@ impl<B: Bus, S: Store> Seams<B, S> {
         config: &Config,
     ) -> Result<Vec<RestoredActor>, Fault> {
         let standing = self.standing_inbox(before, config).await?;
-        let state = mailbox::restore(before, &standing, epoch);
+        let newest = standing.last().map_or(before.head.time, |event| event.at);
+        let expired = self.may_have_expired(&before.user, newest, config).await?;
+        let state = mailbox::restore(before, &standing, expired, epoch);
         let mut seen = split(state.seen.into_iter().collect(), |(chat, _)| {
             chat.as_str().len() + 24
         });

@@ -121,7 +121,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
         flushes
     }
 
-    fn position(&self) -> Position {
+    /// How far this owner has come.
+    pub(super) fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
             seq: self.applied,

@@ -12,12 +12,12 @@ use confab_chat::row::{LastMessage, MarkKind, MembershipRow, MessageRow, RosterR
 use confab_chat::{ChatKey, Timestamp, UserId, conversation, mailbox};
 use confab_proto::row::InboxRow;
 use confab_proto::wire::Wire;
-use confab_store::{Key, Range, Record, Store, Take, Write};
+use confab_store::{Key, Range, Record, Store, Take};
 
 use super::apply::BATCH_ACTORS;
 use super::batch::row_write;
 use crate::config::Config;
-use crate::seams::{Fault, Seams, decode};
+use crate::seams::{Fault, Seams, as_it_is, decode};
 
 /// The most messages that a batch makes in one chat: so far above what stands whole may a part of one stand.
 const BATCH: u64 = BATCH_ACTORS as u64;
@@ -27,6 +27,9 @@ const BATCH: u64 = BATCH_ACTORS as u64;
 fn torn(before: &conversation::State, epoch: u32) -> u64 {
     BATCH * u64::from(epoch.saturating_sub(before.head.epoch.max(1)).max(1))
 }
+
+/// How far the clocks of workers and of the store may be apart, in milliseconds.
+const CLOCKS: u64 = 60 * 60 * 1000;
 
 /// How many messages or events are read at a time.
 const PAGE: u64 = 256;
@@ -186,15 +189,21 @@ impl<B: Bus, S: Store> Seams<B, S> {
             }
         }
     }
-}
 
-/// A row to be written again.
-fn as_it_is(record: &Record, expires: Option<Timestamp>) -> Write {
-    Write {
-        key: record.key.clone(),
-        timestamp: record.timestamp,
-        value: record.value.clone(),
-        expires,
+    /// Whether a device may have seen events that came after those of a time and are not kept any more.
+    pub(super) async fn may_have_expired(
+        &self,
+        user: &UserId,
+        newest: Timestamp,
+        config: &Config,
+    ) -> Result<bool, Fault> {
+        let kept_until = config.expiry(newest).0;
+        if kept_until > self.bus.now().0.saturating_add(CLOCKS) {
+            return Ok(false);
+        }
+        // Without a cursor no device has ever seen anything.
+        let cursors = self.scan(Range::Cursors(user.clone()), Take::First(1)).await?;
+        Ok(!cursors.is_empty())
     }
 }
 

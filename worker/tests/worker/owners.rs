@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use confab_chat::{Event, Partition, SessionId, Timestamp};
+use confab_bus::Bus;
+use confab_chat::{ActorKey, Event, Partition, SessionId, Timestamp};
 use confab_proto::message::{Attach, AttachFrom, Beat, DeliveryBody, Signal};
-use confab_proto::row::{CursorRow, InboxRow};
+use confab_proto::row::{CursorRow, InboxRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Store, Write};
 use confab_worker::{Config, Placement};
@@ -150,9 +151,30 @@ async fn two_fixed_owners_say_no_more_than_the_same_twice() {
     two.abort().await;
 }
 
+/// Another owner of alice's mailbox has come one entry further than this one. Returns her last event before.
+async fn one_more_entry(world: &World) -> u64 {
+    let last = world.inbox("alice", 1).await.len() as u64;
+    let partition = ActorKey::Mailbox(user("alice")).partition(world.bus.partitions());
+    let key = Key::Reach(partition);
+    let record = world.store.get(key.clone()).await.unwrap().unwrap();
+    let reach = ReachRow::decode(&record.value).unwrap();
+    let further = ReachRow {
+        seq: reach.seq + 1,
+        ..reach
+    };
+    let write = Write {
+        key,
+        timestamp: record.timestamp + 1,
+        value: further.encode(),
+        expires: None,
+    };
+    world.store.write(vec![write]).await.unwrap();
+    last
+}
+
 /// An event of alice that another owner of her mailbox has written, and that this one has not come to yet.
 async fn one_more_event(world: &World) -> u64 {
-    let last = world.inbox("alice", 1).await.len() as u64;
+    let last = one_more_entry(world).await;
     let row = InboxRow {
         at: Timestamp(world.now()),
         chat: dialog("alice", "bob"),
@@ -189,21 +211,31 @@ async fn is_answered(world: &mut World, asks: Attach) -> bool {
 async fn an_owner_that_is_behind_does_not_take_a_session_for_ahead() {
     let (mut world, worker) = World::with_worker().await;
     world.befriend("bob", "alice").await;
-    let seen = one_more_event(&world).await;
+    // Of what nobody has written it is sure.
+    let last = world.inbox("alice", 1).await.len() as u64;
     let ask = Attach {
-        from: AttachFrom::After(seen),
+        from: AttachFrom::After(last + 1),
+        repeat: true,
+        ..world.gateway.attach_of("alice", "phone")
+    };
+    assert_eq!(world.gateway.attach(ask.clone()).await.reset, Some(last));
+    one_more_event(&world).await;
+    world.gateway.drain();
+    assert!(!is_answered(&mut world, ask).await, "by whoever knows too little");
+    worker.abort().await;
+}
+
+#[tokio::test]
+async fn an_owner_that_is_behind_is_silent_also_when_what_it_has_not_come_to_has_expired() {
+    let (mut world, worker) = World::with_worker().await;
+    world.befriend("bob", "alice").await;
+    let last = one_more_entry(&world).await;
+    let ask = Attach {
+        from: AttachFrom::After(last + 1),
         repeat: true,
         ..world.gateway.attach_of("alice", "phone")
     };
     assert!(!is_answered(&mut world, ask).await, "by whoever knows too little");
-    // Of what nobody has written it is sure.
-    let ask = Attach {
-        from: AttachFrom::After(seen + 10),
-        repeat: true,
-        ..world.gateway.attach_of("bob", "phone")
-    };
-    let last = world.inbox("bob", 1).await.len() as u64;
-    assert_eq!(world.gateway.attach(ask).await.reset, Some(last));
     worker.abort().await;
 }
 
