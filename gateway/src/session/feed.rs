@@ -43,7 +43,7 @@ pub(super) struct Feed {
     taken: u64,
     /// The device's cursor at the start, once it is known.
     begun: bool,
-    /// The last event that stands for others which are gone, and the point that those followed.
+    /// The last event that stands for others which are gone, and the last one given out before it.
     reset: Option<(u64, u64)>,
     ready: VecDeque<MailboxEvent>,
 }
@@ -85,13 +85,16 @@ impl Feed {
         matches!(self.state, State::Live) && self.contacts.is_none()
     }
 
-    /// Whether an answer resets what is past that already: it came twice, or of two owners the one that knows less was late.
-    /// One that says that the session is ahead counts as long as an answer is waited for.
+    /// Whether an answer resets what is past that already: it came twice, or late from one of two owners, and what it found
+    /// expired has come by the other. One that says that the session is ahead counts as long as an answer is waited for.
     pub(super) fn is_stale(&self, attached: &Attached) -> bool {
-        let waits = matches!(self.state, State::Attaching(..));
-        let says_ahead = attached.reset == Some(attached.after);
-        let is_past = attached.reset.is_some_and(|id| id <= self.taken);
-        self.begun && is_past && !(waits && says_ahead)
+        let Some(reset) = attached.reset.filter(|_| self.begun) else {
+            return false;
+        };
+        match self.state {
+            State::Attaching(..) if reset == attached.after => false,
+            _ => attached.after < self.taken || reset <= self.taken,
+        }
     }
 
     /// The answer to an attach, unless it [is stale](Self::is_stale).
@@ -107,8 +110,8 @@ impl Feed {
         }
         if let Some(id) = attached.reset {
             // What lies between is gone for good: the list of chats as it now is stands for it.
+            self.reset = Some((id, self.given()));
             self.taken = id;
-            self.reset = Some((id, attached.after));
             self.ready.clear();
             self.ready.push_back(MailboxEvent {
                 id,
@@ -213,13 +216,24 @@ impl Feed {
     /// An event that could not be written: it and all after it are asked for again, though not at once; where it stands for
     /// others that are gone, from where those stood.
     pub(super) fn rewind(&mut self, unwritten: u64, now: Instant) {
-        let last_written = match self.reset {
-            Some((id, after)) if id == unwritten => after,
-            _ => unwritten.saturating_sub(1),
-        };
+        let last_written = self.before(unwritten);
         self.ready = VecDeque::new();
         self.taken = last_written;
         self.state = State::Attaching(AttachFrom::After(last_written), now + ATTACH_TIMEOUT);
+    }
+
+    /// The last event given out.
+    fn given(&self) -> u64 {
+        let waiting = self.ready.front();
+        waiting.map_or(self.taken, |first| self.before(first.id))
+    }
+
+    /// The event that was given out before another one.
+    fn before(&self, id: u64) -> u64 {
+        match self.reset {
+            Some((reset, given)) if reset == id => given,
+            _ => id.saturating_sub(1),
+        }
     }
 
     /// Gives memory back when nothing waits.

@@ -149,10 +149,14 @@ impl<B: Bus> Session<B> {
             let cursor = attached.reset.map_or(attached.after, |id| id.saturating_sub(1));
             self.acks = Acks::starting_at(cursor);
         }
+        let now = Instant::now();
         if attached.reset.is_some() {
-            self.out.listing = None;
+            // The event that waits for its list is replaced too, but it has not gone out.
+            if let Some(listing) = self.out.listing.take() {
+                self.feed.rewind(listing.id, now);
+            }
         }
-        self.feed.attached(attached, Instant::now())
+        self.feed.attached(attached, now)
     }
 
     fn put_online(&mut self, users: &[UserId]) {

@@ -286,3 +286,35 @@ async fn a_reset_whose_list_cannot_be_had_is_not_forgotten() {
     let event = client.next().await;
     assert_eq!((&event["id"], &event["eventType"]), (&json!(90), &json!("chats")));
 }
+
+#[tokio::test]
+async fn a_late_reset_of_what_the_device_has_by_now_is_none() {
+    let mut desk = Desk::open().await;
+    let mut client = desk.connect(ALICE, attached(10, 12)).await;
+    assert_eq!(client.ids(2).await, [11, 12]);
+    desk.live(&client, 13..=15).await;
+    assert_eq!(client.ids(3).await, [13, 14, 15]);
+    // Another owner was asked when the device was at 10, and found the next event expired.
+    let mut late = attached(10, 10);
+    late.reset = Some(40);
+    desk.answer_attach(&client, late).await;
+    desk.live(&client, 16..=16).await;
+    assert_eq!(client.ids(1).await, [16]);
+}
+
+#[tokio::test]
+async fn what_a_reset_replaced_is_asked_for_again_when_its_list_cannot_be_had() {
+    let mut desk = Desk::open().await;
+    let mut client = desk.alice().await;
+    // Event 2 waits for its list, and 3 for event 2.
+    let events = vec![event(1), chats(2), event(3)];
+    desk.deliver(&client, DeliveryBody::Live(events)).await;
+    assert_eq!(client.ids(1).await, [1]);
+    let list_of_2 = crate::soon(desk.workers.queries.recv()).await;
+    let mut answer = attached(3, 3);
+    answer.reset = Some(90);
+    desk.answer_attach(&client, answer).await;
+    drop(list_of_2);
+    drop(crate::soon(desk.workers.queries.recv()).await);
+    desk.attaches_after(1).await;
+}

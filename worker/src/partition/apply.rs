@@ -232,6 +232,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let at = self.at(logged);
         let cached = self.mailboxes.working(user)?;
         if skipped(cached, at) {
+            // Another owner has told the user, or has died before that.
+            self.soft.advance(user, cached.state.head.last);
             self.meters.skipped.increment(1);
             return Ok(());
         }

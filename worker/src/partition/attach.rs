@@ -46,6 +46,7 @@ impl Ask {
 
 /// What the loop has in memory about the user of an attachment.
 struct Known {
+    /// The mailbox's last event, by its state.
     last: Option<u64>,
     cursor: Option<CursorRow>,
     online: bool,
@@ -214,12 +215,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
     fn known(&mut self, ask: &Attach) -> Known {
         let present = self.soft.sessions.get(&ask.user);
         let online = present.is_some_and(|present| present.told == Told::Online);
-        // Of one whom only another owner knew nothing else is known.
-        let known = present.filter(|present| !present.sessions.is_empty());
-        let last = known.map(|present| present.last);
-        let cached = self.mailboxes.peek(&ask.user).map(|state| state.head.last);
         Known {
-            last: cached.or(last),
+            last: self.mailboxes.peek(&ask.user).map(|state| state.head.last),
             cursor: self.soft.cursors.get(&(ask.user.clone(), ask.device.clone())),
             online,
         }

@@ -39,6 +39,7 @@ pub(super) async fn run<B: Bus, S: Store>(
     };
     let (mut owner, mut reader) = begun;
     owner.soft = std::mem::take(soft);
+    owner.soft.sessions.forget_last_events();
     let outcome = work(shared, &mut owner, &mut reader, stopping).await;
     *soft = owner.soft;
     outcome

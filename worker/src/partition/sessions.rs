@@ -44,8 +44,8 @@ pub(super) enum Told {
 /// A user with a session, or whose `offline` is held back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Present {
-    /// The mailbox's last event.
-    pub(super) last: u64,
+    /// The mailbox's last event that this loop has come to, if it has come to any.
+    pub(super) last: Option<u64>,
     /// When that event came.
     pub(super) advanced: Millis,
     pub(super) told: Told,
@@ -138,7 +138,7 @@ impl Sessions {
             Some(present) => present,
             None => self.0.entry(user.clone()).or_default(),
         };
-        present.last = present.last.max(last);
+        present.last = present.last.max(Some(last));
         if !session.away {
             present.hold = None;
         }
@@ -181,6 +181,13 @@ impl Sessions {
         sessions
             .iter_mut()
             .find(|known| known.id == id && known.gateway == *gateway)
+    }
+
+    /// Another owner may have given these users events since their last ones were noted.
+    pub(super) fn forget_last_events(&mut self) {
+        for present in self.0.values_mut() {
+            present.last = None;
+        }
     }
 
     /// Another owner has told contacts that a user is online. One of whom no session comes by the given time is

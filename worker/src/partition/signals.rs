@@ -255,7 +255,11 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let Some(present) = self.soft.sessions.get(&user) else {
             return Ok(());
         };
-        let up_to = up_to.min(present.last);
+        // Where this loop knows of no event yet the session is about to be attached again.
+        let Some(last) = present.last else {
+            return Ok(());
+        };
+        let up_to = up_to.min(last);
         let known = present.sessions.iter().find(|session| session.device == device);
         let device = (user, device);
         let cursor = match known.and_then(|session| session.cursor) {
@@ -294,7 +298,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
     fn beat(&mut self, gateway: &GatewayId, beat: Beat, out: &mut Outbox) -> Option<Ask> {
         let now = self.soft.now();
         let behind = self.soft.sessions.get(&beat.user).is_some_and(|present| {
-            beat.forwarded < present.last && now.saturating_sub(present.advanced) >= LOST
+            let is_behind = present.last.is_none_or(|last| beat.forwarded < last);
+            is_behind && now.saturating_sub(present.advanced) >= LOST
         });
         if let Some(session) = self.soft.sessions.session(&beat.user, gateway, beat.session) {
             session.heard = now;

@@ -142,7 +142,7 @@ impl Soft {
     pub(super) fn advance(&mut self, user: &UserId, last: u64) {
         let now = self.now();
         if let Some(present) = self.sessions.get_mut(user) {
-            (present.last, present.advanced) = (present.last.max(last), now);
+            (present.last, present.advanced) = (present.last.max(Some(last)), now);
         }
     }
 }

@@ -9,8 +9,9 @@ use confab_proto::message::{Attach, AttachFrom, Beat, DeliveryBody, Signal};
 use confab_proto::row::{CursorRow, InboxRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Store, Write};
-use confab_worker::{Config, Placement};
+use confab_worker::{Config, Placement, Worker};
 
+use crate::support::cut::Cut;
 use crate::support::pausable::Pausable;
 use crate::support::untrimmed::Untrimmed;
 use crate::support::{World, config, device, dialog, in_time, sharing, user};
@@ -149,6 +150,108 @@ async fn two_fixed_owners_say_no_more_than_the_same_twice() {
     assert!(heard.iter().all(|(_, who)| *who == user("alice")));
     one.abort().await;
     two.abort().await;
+}
+
+#[tokio::test]
+async fn an_owner_that_skips_what_another_one_has_done_knows_how_far_the_mailbox_has_come() {
+    let mut world = World::new().await;
+    let forgetful = Config {
+        cached_states: 1,
+        ..config("first")
+    };
+    let first = Pausable::start(forgetful, Untrimmed(world.bus.clone()), world.store.clone()).await;
+    world.befriend("bob", "alice").await;
+    let (attached, _) = world.gateway.connect("alice", "phone").await;
+    let seen = attached.after;
+
+    let paused = first.pause().await;
+    let second = world.one_of_several(config("second")).await;
+    in_time("the second", second.ready()).await.unwrap();
+    world.say("bob", &dialog("alice", "bob"), "meanwhile").await;
+    let last = world.inbox("alice", seen + 1).await.len() as u64;
+    assert!(second.shutdown(Duration::from_secs(10)).await);
+    paused.go_on();
+    // Its partition, and with others so much that alice's state does not stay in memory.
+    for nth in 0..40 {
+        let who = format!("user-{nth}");
+        world.say(&who, &dialog(&who, &who), "a note").await;
+        world.inbox(&who, 2).await;
+    }
+    // The frame with the event was lost: the heartbeat shows it.
+    let signal = Signal::Heartbeat {
+        gateway: world.gateway.id.clone(),
+        sessions: vec![Beat {
+            user: user("alice"),
+            device: device("phone"),
+            session: attached.session,
+            forwarded: seen,
+            away: false,
+        }],
+    };
+    let partition = ActorKey::Mailbox(user("alice")).partition(world.bus.partitions());
+    let bus = world.bus.clone();
+    let beats = async {
+        loop {
+            bus.signal(partition, signal.clone()).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = world.gateway.attached(attached.session) => answer,
+        () = beats => unreachable!("they go on for ever"),
+    };
+    let ids: Vec<u64> = answer.events.iter().map(|event| event.id).collect();
+    assert_eq!((answer.after, ids), (seen, vec![last]));
+    // It was not lost: the session is where the mailbox is.
+    let ask = Attach {
+        session: attached.session,
+        from: AttachFrom::After(last),
+        repeat: true,
+        ..world.gateway.attach_of("alice", "phone")
+    };
+    let answer = world.gateway.attach(ask).await;
+    assert_eq!((answer.after, answer.reset), (last, None));
+    first.abort().await;
+}
+
+async fn owns(worker: &Worker, partitions: usize) {
+    let owned = async {
+        while worker.owned().len() != partitions {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("a change of owners", owned).await;
+}
+
+#[tokio::test]
+async fn an_owner_that_begins_again_after_another_one_knows_no_mailbox_by_heart() {
+    let mut world = World::new().await;
+    let bus = Cut::new(Untrimmed(world.bus.clone()));
+    let first = Worker::start(config("first"), bus.clone(), world.store.clone()).await;
+    in_time("the first", first.ready()).await.unwrap();
+    world.befriend("bob", "alice").await;
+    let (attached, _) = world.gateway.connect("alice", "phone").await;
+
+    bus.lose();
+    owns(&first, 0).await;
+    let second = world.one_of_several(config("second")).await;
+    in_time("the second", second.ready()).await.unwrap();
+    let before = world.inbox("alice", 1).await.len() as u64;
+    world.say("bob", &dialog("alice", "bob"), "meanwhile").await;
+    let last = world.inbox("alice", before + 1).await.len() as u64;
+    assert!(second.shutdown(Duration::from_secs(10)).await);
+    bus.find();
+    owns(&first, 8).await;
+
+    let ask = Attach {
+        session: attached.session,
+        from: AttachFrom::After(last),
+        repeat: true,
+        ..world.gateway.attach_of("alice", "phone")
+    };
+    let attached = world.gateway.attach(ask).await;
+    assert_eq!((attached.after, attached.reset), (last, None));
+    first.abort().await;
 }
 
 /// Another owner of alice's mailbox has come one entry further than this one. Returns her last event before.

@@ -60,7 +60,7 @@ fn renewing_a_session_keeps_what_is_known_of_its_cursor() {
             present.sessions[0].heard,
             present.last
         ),
-        (Some(5), 2000, 7)
+        (Some(5), 2000, Some(7))
     );
 }
 

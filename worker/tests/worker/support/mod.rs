@@ -2,6 +2,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod copy;
+pub(crate) mod cut;
 pub(crate) mod follower;
 pub(crate) mod limbo;
 pub(crate) mod pausable;
