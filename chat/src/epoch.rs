@@ -10,10 +10,19 @@ pub fn first_version(epoch: u32) -> u64 {
     if epoch > 1 { u64::from(epoch) << 40 } else { 0 }
 }
 
-/// A number below all that a mailbox gives to events in an epoch, and above all of earlier epochs, where it is not known
-/// how far those came. There is room for 2^32 events in an epoch, and for 2^21 epochs below 2^53, the end of what clients can
-/// count.
+/// Where a mailbox goes on that may have given out more numbers in earlier epochs than anybody knows: this number, which no
+/// event has, is above all of those. There is room for 2^32 events in an epoch, and for 2^21 epochs below 2^53, the end of what
+/// clients can count.
 #[must_use]
 pub fn first_event(epoch: u32) -> u64 {
-    u64::from(epoch) << 32
+    u64::from(epoch) << EVENT_BITS
 }
+
+/// The last such number before an event; 0 where its mailbox has never gone on so. What stands below it was left behind by
+/// logs that were lost.
+#[must_use]
+pub fn first_event_before(event: u64) -> u64 {
+    event >> EVENT_BITS << EVENT_BITS
+}
+
+const EVENT_BITS: u32 = 32;

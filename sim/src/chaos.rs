@@ -23,7 +23,7 @@ const ALARM: Duration = Duration::from_secs(30);
 struct Lost {
     /// Rows stand for entries that are gone: these must stop.
     must_stop: Vec<Partition>,
-    /// Not every reader sees that rows may: these may stop.
+    /// Not every reader sees the row that says so: these may stop.
     may_stop: Vec<Partition>,
 }
 

@@ -92,7 +92,7 @@ pub fn check(records: &Records, finals: &Finals) -> Vec<String> {
     if let Some(reference) = &reference {
         tables::check(reference, finals, &mut broken);
     }
-    tables::numbers(&standing, finals.expires, &mut broken);
+    tables::numbers(&standing, finals, &mut broken);
     answers::check(records, finals, &standing, &mut broken);
     events::check(records, finals, &standing, reference.as_ref(), &mut broken);
     epochs::check(finals, &mut broken);
@@ -141,7 +141,10 @@ impl Standing {
                 Key::State(ActorKey::Mailbox(user), StatePart::Head) => {
                     let end = mailbox::Head::decode(&cell.value).map_or(u64::MAX, |head| head.last);
                     let events = self.inboxes.get_mut(user).into_iter();
-                    events.for_each(|events| events.retain(|id, _| *id <= end));
+                    events.for_each(|events| {
+                        events.retain(|id, _| *id <= end);
+                        tables::leave_out_between(events);
+                    });
                 }
                 _ => {}
             }

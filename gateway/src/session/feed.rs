@@ -110,7 +110,8 @@ impl Feed {
         }
         if let Some(id) = attached.reset {
             // What lies between is gone for good: the list of chats as it now is stands for it.
-            self.reset = Some((id, self.given()));
+            // A session that was ahead goes back.
+            self.reset = Some((id, self.given().min(id.saturating_sub(1))));
             self.taken = id;
             self.ready.clear();
             self.ready.push_back(MailboxEvent {

@@ -206,7 +206,7 @@ impl<B: Bus> Session<B> {
                 self.out.list = Some((list, fresh_for));
             }
             _ => {
-                self.requests.want_list();
+                self.requests.want_list(listing.id);
                 self.out.listing = Some(listing);
             }
         }
@@ -218,9 +218,10 @@ impl<B: Bus> Session<B> {
         self.out.last = Some(listing.id);
     }
 
-    /// The list of chats for an event is there, or cannot be had: then that event and all after it are asked for again.
-    pub(super) fn on_list(&mut self, list: Result<Bytes, Rejection>) {
-        let Some(listing) = self.out.listing.take() else {
+    /// The list of chats for an event is there, or cannot be had: then that event and all after it are asked for again. A list
+    /// for an event that a reset has replaced meanwhile says too little.
+    pub(super) fn on_list(&mut self, event: u64, list: Result<Bytes, Rejection>) {
+        let Some(listing) = self.out.listing.take_if(|listing| listing.id == event) else {
             return;
         };
         match list {

@@ -17,11 +17,19 @@ use super::Session;
 use super::requests::{Requests, timed_out};
 use crate::config::REQUEST_TIMEOUT;
 
+/// What a query is for.
+#[derive(Debug)]
+enum For {
+    /// A request of the client, by the client's own id.
+    Request(Box<str>),
+    /// A `chats` event, by its number.
+    Event(u64),
+}
+
 /// A query that is not asked yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// The client's own id of it; none where the list of chats is wanted for an event.
-    id: Option<Box<str>>,
+    wanted: For,
     what: QueryKind,
     /// The last command before it.
     after: u64,
@@ -30,8 +38,7 @@ pub(super) struct Waiting {
 
 /// A query's outcome.
 pub(super) struct Done {
-    /// The client's own id of it; none where the list of chats was wanted for an event.
-    id: Option<Box<str>>,
+    wanted: For,
     outcome: Result<Bytes, Rejection>,
 }
 
@@ -64,13 +71,13 @@ impl Asking {
 
 impl Requests {
     /// Asks for the list of chats, for an event.
-    pub(super) fn want_list(&mut self) {
+    pub(super) fn want_list(&mut self, event: u64) {
         let what = QueryKind::Chats {
             count: CHATS_PAGE,
             before: None,
         };
         self.waiting.push(Waiting {
-            id: None,
+            wanted: For::Event(event),
             what,
             after: 0,
             deadline: Instant::now() + REQUEST_TIMEOUT,
@@ -106,7 +113,7 @@ impl<B: Bus> Session<B> {
     pub(super) fn query(&mut self, id: Box<str>, what: QueryKind, (after, deadline): (u64, Instant)) {
         self.requests.asked += 1;
         self.requests.waiting.push(Waiting {
-            id: Some(id),
+            wanted: For::Request(id),
             what,
             after,
             deadline,
@@ -116,7 +123,10 @@ impl<B: Bus> Session<B> {
     /// Puts the queries under way that need not wait.
     pub(super) fn ask_queries(&mut self, asking: &mut Asking) {
         while let Some(Waiting {
-            id, what, deadline, ..
+            wanted,
+            what,
+            deadline,
+            ..
         }) = self.requests.next_query()
         {
             let bus = self.core().bus.clone();
@@ -130,16 +140,17 @@ impl<B: Bus> Session<B> {
                     Ok(Err(error)) => Err(Rejection::new(Code::Unavailable, error.to_string())),
                     Err(_) => Err(timed_out()),
                 };
-                Done { id, outcome }
+                Done { wanted, outcome }
             });
         }
     }
 
     /// A query is answered.
     pub(super) fn on_done(&mut self, done: Done) {
-        let Done { id, outcome } = done;
-        let Some(id) = id else {
-            return self.on_list(outcome);
+        let Done { wanted, outcome } = done;
+        let id = match wanted {
+            For::Request(id) => id,
+            For::Event(event) => return self.on_list(event, outcome),
         };
         self.requests.asked -= 1;
         match outcome {

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use bytes::Bytes;
 use confab_chat::{Partition, Timestamp};
 use confab_proto::message::{Announcement, AttachFrom, DeliveryBody, Signal};
 use serde_json::json;
@@ -317,4 +318,39 @@ async fn what_a_reset_replaced_is_asked_for_again_when_its_list_cannot_be_had() 
     drop(list_of_2);
     drop(crate::soon(desk.workers.queries.recv()).await);
     desk.attaches_after(1).await;
+}
+
+#[tokio::test]
+async fn a_list_that_was_asked_for_before_a_reset_does_not_stand_for_it() {
+    let mut desk = Desk::open().await;
+    let mut client = desk.alice().await;
+    desk.deliver(&client, DeliveryBody::Live(vec![chats(1)])).await;
+    let (_, list_of_1) = crate::soon(desk.workers.queries.recv()).await.unwrap();
+    let mut answer = attached(1, 1);
+    answer.reset = Some(90);
+    desk.answer_attach(&client, answer).await;
+    let (_, list_of_90) = crate::soon(desk.workers.queries.recv()).await.unwrap();
+    list_of_1.send(Ok(Bytes::from_static(br#"["old"]"#))).unwrap();
+    client.nothing_yet().await;
+    list_of_90.send(Ok(Bytes::from_static(br#"["new"]"#))).unwrap();
+    let event = client.next().await;
+    assert_eq!((&event["id"], &event["payload"]), (&json!(90), &json!(["new"])));
+}
+
+#[tokio::test]
+async fn a_session_that_was_ahead_misses_nothing_when_its_list_cannot_be_had() {
+    let mut desk = Desk::open().await;
+    let mut client = desk.connect(ALICE, attached(10, 11)).await;
+    assert_eq!(client.ids(1).await, [11]);
+    // The mailbox is behind the device: its rows were lost.
+    desk.live(&client, 13..=13).await;
+    desk.attaches_after(11).await;
+    let mut answer = attached(3, 3);
+    answer.reset = Some(3);
+    desk.answer_attach(&client, answer).await;
+    let list = crate::soon(desk.workers.queries.recv()).await;
+    desk.live(&client, 4..=12).await;
+    drop(list);
+    // Not after 11: what the mailbox has by then is none of what the device had.
+    desk.attaches_after(2).await;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use confab_chat::epoch::first_event;
+use confab_chat::epoch::{first_event, first_event_before};
 use confab_chat::{ActorKey, ChatKey, Event, UserId};
 use confab_proto::message::DeliveryBody;
 use confab_proto::row::{CheckpointRow, InboxRow};
@@ -192,7 +192,7 @@ fn checkpoints(finals: &Finals, broken: &mut Broken) {
 }
 
 /// Messages and events are numbered from 1 without holes, but [for one](begins_far_above); a sender's own id stands for one message.
-pub(super) fn numbers(standing: &Standing, expires: bool, broken: &mut Broken) {
+pub(super) fn numbers(standing: &Standing, finals: &Finals, broken: &mut Broken) {
     for (chat, messages) in &standing.messages {
         if !messages.keys().copied().eq(1..=messages.len() as u64) {
             broken.add(
@@ -217,9 +217,13 @@ pub(super) fn numbers(standing: &Standing, expires: bool, broken: &mut Broken) {
         }
     }
     for (user, events) in &standing.inboxes {
+        let partition = ActorKey::Mailbox(user.clone()).partition(finals.partitions);
+        let era = finals.eras.get(usize::from(partition.0));
+        let epoch = era.map_or(1, |era| era.epoch);
         let mut last = 0;
         for (id, row) in events {
-            if *id != last + 1 && !(expires && begins_far_above(*id, row)) {
+            let may_begin = (finals.expires || last == 0) && first_event_before(*id) <= first_event(epoch);
+            if *id != last + 1 && !(may_begin && begins_far_above(*id, row)) {
                 broken.add("event ids have holes", format_args!("{user}: {id} after {last}"));
             }
             last = *id;
@@ -227,9 +231,25 @@ pub(super) fn numbers(standing: &Standing, expires: bool, broken: &mut Broken) {
     }
 }
 
-/// Where events expire nobody may know how far a mailbox came whose log was lost: it goes on from where the numbers of the
-/// epoch begin, by the event that every epoch begins with.
+/// Where events expire nobody may know how far a mailbox came whose log was lost, nor where none of it had been saved: it goes
+/// on from where the numbers of the epoch begin, by the event that every epoch begins with.
 fn begins_far_above(id: u64, row: &InboxRow) -> bool {
-    let is_first = (2..=4).any(|epoch| id == first_event(epoch) + 1);
+    let is_first = first_event_before(id) > first_event(1) && id == first_event_before(id) + 1;
     is_first && row.version == 0 && matches!(*row.event, Event::Chats)
+}
+
+/// What a lost log has left between the last event and where the mailbox went on is seen by nobody.
+pub(super) fn leave_out_between(events: &mut BTreeMap<u64, InboxRow>) {
+    let begins = |(id, row): (&u64, &InboxRow)| begins_far_above(*id, row).then_some(*id);
+    let Some(begun) = events.iter().filter_map(begins).next_back() else {
+        return;
+    };
+    let mut last = 0;
+    events.retain(|id, row| {
+        let counts = *id >= begun || *id == last + 1 || begins_far_above(*id, row);
+        if counts {
+            last = *id;
+        }
+        counts
+    });
 }

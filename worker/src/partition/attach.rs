@@ -114,7 +114,7 @@ async fn look_up<B: Bus, S: Store>(
         user: None,
         contacts: BTreeSet::new(),
     };
-    if matches!(&found.place, Where::At(place) if place.is_past) && is_behind(seams, here).await? {
+    if !lost && matches!(&found.place, Where::At(place) if place.is_past) && is_behind(seams, here).await? {
         found.place = Where::Beyond;
     }
     if matches!(found.place, Where::At(_)) && !lost && !ask.away {
@@ -129,7 +129,10 @@ async fn look_up<B: Bus, S: Store>(
 }
 
 /// The head of a mailbox whose state is not in memory, and so stands in its row.
-async fn stored_head<B: Bus, S: Store>(seams: &Seams<B, S>, user: &UserId) -> Result<mailbox::Head, Fault> {
+pub(super) async fn stored_head<B: Bus, S: Store>(
+    seams: &Seams<B, S>,
+    user: &UserId,
+) -> Result<mailbox::Head, Fault> {
     let key = Key::State(mailbox::State::actor(user), StatePart::Head);
     let head: Option<mailbox::Head> = seams.get(key).await?;
     Ok(head.unwrap_or_default())

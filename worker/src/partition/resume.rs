@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use confab_bus::Bus;
+use confab_chat::epoch::first_event_before;
 use confab_chat::row::{MembershipRow, MessageRow};
 use confab_chat::{ChatKey, Event, UserId};
 use confab_proto::message::{MailboxEvent, Quoted};
@@ -37,6 +38,13 @@ pub(super) async fn page<B: Bus, S: Store>(
 ) -> Result<Page, Fault> {
     if after >= last {
         return Ok(Page::default());
+    }
+    if after < first_event_before(last) {
+        let expired = true;
+        return Ok(Page {
+            expired,
+            ..Page::default()
+        });
     }
     let range = Range::Inbox {
         user: user.clone(),

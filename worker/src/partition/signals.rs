@@ -13,7 +13,7 @@ use confab_proto::row::{CursorRow, UserRow};
 use confab_store::{Key, Store};
 use tokio::time::Instant;
 
-use super::attach::Ask;
+use super::attach::{Ask, stored_head};
 use super::sessions::{Millis, millis};
 pub(super) use super::soft::Soft;
 use super::{Begins, Owner};
@@ -252,14 +252,13 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// A device has acknowledged everything up to an event.
     async fn ack(&mut self, user: UserId, device: DeviceId, up_to: u64) -> Result<(), Fault> {
+        if !self.soft.sessions.has(&user) {
+            return Ok(());
+        }
+        let up_to = up_to.min(self.last_event(&user).await?);
         let Some(present) = self.soft.sessions.get(&user) else {
             return Ok(());
         };
-        // Where this loop knows of no event yet the session is about to be attached again.
-        let Some(last) = present.last else {
-            return Ok(());
-        };
-        let up_to = up_to.min(last);
         let known = present.sessions.iter().find(|session| session.device == device);
         let device = (user, device);
         let cursor = match known.and_then(|session| session.cursor) {
@@ -280,6 +279,17 @@ impl<B: Bus, S: Store> Owner<B, S> {
             self.set_cursor(device, moved);
         }
         Ok(())
+    }
+
+    /// The last event of a mailbox, or an earlier one.
+    async fn last_event(&mut self, user: &UserId) -> Result<u64, Fault> {
+        if let Some(state) = self.mailboxes.peek(user) {
+            return Ok(state.head.last);
+        }
+        match self.soft.sessions.get(user).and_then(|present| present.last) {
+            Some(last) => Ok(last),
+            None => Ok(stored_head(&self.seams, user).await?.last),
+        }
     }
 
     async fn stored_cursor(&self, device: &(UserId, DeviceId)) -> Result<Option<CursorRow>, Fault> {

@@ -58,3 +58,41 @@ async fn an_event_that_a_device_has_seen_gives_its_number_to_no_other() {
     assert_eq!(live.first().unwrap().id, begins + 1);
     worker.abort().await;
 }
+
+#[tokio::test]
+async fn what_the_lost_log_has_left_behind_is_told_to_nobody() {
+    let mut world = World::whose_logs_can_be_lost().await;
+    let worker = doomed(&world, "w1", |_| false).await;
+    let chat = dialog("alice", "bob");
+    world.gateway.connect("bob", "phone").await;
+    world.say("alice", &chat, "one").await;
+    let live = world.gateway.live("bob").await;
+    let seen = live.last().unwrap().id;
+    worker.abort().await;
+    let key = Key::Inbox(user("bob"), seen);
+    let row = world.store.get(key).await.unwrap().unwrap();
+    expire(&world, "bob", seen).await;
+
+    world.bus.replace_all(2);
+    let worker = world.start(config("w2")).await;
+    let attach = world.gateway.attach_of("bob", "phone");
+    world.gateway.attach(attach).await;
+    // A row of the worker that died comes late.
+    let late = Write {
+        key: Key::Inbox(user("bob"), seen + 1),
+        timestamp: row.timestamp,
+        value: row.value,
+        expires: None,
+    };
+    world.store.write(vec![late]).await.unwrap();
+    let mut attach = world.gateway.attach_of("bob", "phone");
+    attach.from = AttachFrom::After(seen);
+    attach.repeat = true;
+    let attached = world.gateway.attach(attach).await;
+    assert_eq!(attached.events, []);
+    assert!(
+        attached.reset.is_some_and(|begins| begins > seen + 1),
+        "{attached:?}"
+    );
+    worker.abort().await;
+}
