@@ -375,11 +375,11 @@ impl<'a> Actor<'a> {
         }
         let mut open = true;
         let mut left = VecDeque::new();
-        for (mut wish, id) in wishes.into_iter().zip(asked) {
+        for (mut wish, id) in wishes.iter().cloned().zip(asked) {
             let response = self.client.as_mut().unwrap().try_response(&id).await;
             let overtaken = response
                 .as_ref()
-                .is_some_and(|response| self.is_overtaken(&wish, response));
+                .is_some_and(|response| self.is_overtaken(&wish, &wishes, response));
             wish.again = true;
             match response {
                 Some(_) if overtaken => {}
@@ -404,16 +404,20 @@ impl<'a> Actor<'a> {
     }
 
     /// An edit whose answer was lost is repeated, and the deletion that was wished after it has been done meanwhile: what
-    /// became of it is hidden by the deletion.
-    fn is_overtaken(&self, wish: &Wish, response: &Value) -> bool {
+    /// became of it is hidden by the deletion. That may be repeated too, behind it.
+    fn is_overtaken(&self, wish: &Wish, wishes: &[Wish], response: &Value) -> bool {
         let chat = chat_name(&self.place.user, &wish.chat);
         let deleted = |change: &Changed| {
             change.chat == chat && change.to.is_none() && wish.payload["messageId"] == change.message
         };
+        let deletes = |other: &Wish| {
+            let same = other.chat == wish.chat && other.payload["messageId"] == wish.payload["messageId"];
+            other.again && other.kind == "delete" && same
+        };
         wish.again
             && wish.kind == "edit"
             && response["error"]["code"] == "conflict"
-            && self.notes.history.borrow().changes.iter().any(deleted)
+            && (self.notes.history.borrow().changes.iter().any(deleted) || wishes.iter().any(deletes))
     }
 
     /// Notes what was answered.
