@@ -40,9 +40,8 @@ pub(super) async fn page<B: Bus, S: Store>(
         return Ok(Page::default());
     }
     if after < first_event_before(last) {
-        let expired = true;
         return Ok(Page {
-            expired,
+            expired: true,
             ..Page::default()
         });
     }

@@ -2,7 +2,7 @@
 
 use confab_chat::Timestamp;
 use confab_proto::message::AttachFrom;
-use confab_store::{Key, Store, Write};
+use confab_store::{Key, Record, Store, Write};
 
 use crate::support::replaced::Replaced;
 use crate::support::torn::doomed;
@@ -31,17 +31,24 @@ async fn expire(world: &World<Replaced>, who: &str, events: u64) {
     );
 }
 
-#[tokio::test]
-async fn an_event_that_a_device_has_seen_gives_its_number_to_no_other() {
+/// Bob's phone has seen events up to the one returned, whose row is returned too. They are kept no more, and the worker has
+/// died before it wrote a state.
+async fn seen_and_expired() -> (World<Replaced>, u64, Record) {
     let mut world = World::whose_logs_can_be_lost().await;
     let worker = doomed(&world, "w1", |_| false).await;
-    let chat = dialog("alice", "bob");
     world.gateway.connect("bob", "phone").await;
-    world.say("alice", &chat, "one").await;
+    world.say("alice", &dialog("alice", "bob"), "one").await;
     let live = world.gateway.live("bob").await;
     let seen = live.last().unwrap().id;
     worker.abort().await;
+    let row = world.store.get(Key::Inbox(user("bob"), seen)).await;
     expire(&world, "bob", seen).await;
+    (world, seen, row.unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn an_event_that_a_device_has_seen_gives_its_number_to_no_other() {
+    let (mut world, seen, _) = seen_and_expired().await;
 
     world.bus.replace_all(2);
     let worker = world.start(config("w2")).await;
@@ -53,7 +60,7 @@ async fn an_event_that_a_device_has_seen_gives_its_number_to_no_other() {
         .reset
         .expect("what he has seen is not there to go on from");
     assert!(begins > seen, "{begins}");
-    world.say("alice", &chat, "two").await;
+    world.say("alice", &dialog("alice", "bob"), "two").await;
     let live = world.gateway.live("bob").await;
     assert_eq!(live.first().unwrap().id, begins + 1);
     worker.abort().await;
@@ -61,17 +68,7 @@ async fn an_event_that_a_device_has_seen_gives_its_number_to_no_other() {
 
 #[tokio::test]
 async fn what_the_lost_log_has_left_behind_is_told_to_nobody() {
-    let mut world = World::whose_logs_can_be_lost().await;
-    let worker = doomed(&world, "w1", |_| false).await;
-    let chat = dialog("alice", "bob");
-    world.gateway.connect("bob", "phone").await;
-    world.say("alice", &chat, "one").await;
-    let live = world.gateway.live("bob").await;
-    let seen = live.last().unwrap().id;
-    worker.abort().await;
-    let key = Key::Inbox(user("bob"), seen);
-    let row = world.store.get(key).await.unwrap().unwrap();
-    expire(&world, "bob", seen).await;
+    let (mut world, seen, row) = seen_and_expired().await;
 
     world.bus.replace_all(2);
     let worker = world.start(config("w2")).await;
