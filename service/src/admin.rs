@@ -117,11 +117,13 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves on a listener.
+    /// Serves on a listener, and records from now on what is counted. Nothing else does: what a histogram is given waits in
+    /// memory until somebody folds it up, and a process that shows its figures to nobody would only grow.
     ///
     /// # Errors
-    /// When the listener is unusable or the system gives no thread.
-    pub fn start(listener: TcpListener, health: Health, metrics: Metrics) -> io::Result<Self> {
+    /// When the listener is unusable, the system gives no thread, or this process has started one before.
+    pub fn start(listener: TcpListener, health: Health) -> io::Result<Self> {
+        let metrics = Metrics::install().map_err(io::Error::other)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -5,12 +5,11 @@
 //! - [`tasks`] — the one place that spawns tasks.
 //! - [`stop`] — the signals that end a process, and what each asks for.
 //! - [`telemetry`] — how logs are written.
-//! - [`metrics`] — the recorder of everything that is counted.
-//! - [`admin`] — health, readiness and metrics over HTTP, on a thread of its own.
+//! - [`admin`] — health, readiness and metrics over HTTP, on a thread of its own, and the recorder of what is counted.
 
 pub mod admin;
 pub mod clock;
-pub mod metrics;
+mod metrics;
 pub mod mistake;
 pub mod stop;
 pub mod tasks;

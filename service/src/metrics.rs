@@ -16,7 +16,7 @@ const SIZES: &[f64] = &[
 
 /// The process's recorder.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     recorder: PrometheusHandle,
     process: Collector,
 }
@@ -26,7 +26,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When there is one already.
-    pub fn install() -> Result<Self, BuildError> {
+    pub(crate) fn install() -> Result<Self, BuildError> {
         let recorder = builder()?.install_recorder()?;
         let process = Collector::default();
         process.describe();
@@ -34,14 +34,13 @@ impl Metrics {
     }
 
     /// Everything, in the text format of Prometheus.
-    #[must_use]
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         self.process.collect();
         self.recorder.render()
     }
 
     /// Folds what histograms have gathered into their buckets; without it they would grow. Call it every few seconds.
-    pub fn upkeep(&self) {
+    pub(crate) fn upkeep(&self) {
         self.recorder.run_upkeep();
     }
 }

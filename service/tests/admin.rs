@@ -5,7 +5,6 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use confab_service::metrics::Metrics;
 use confab_service::{Admin, Health};
 
 fn get(address: SocketAddr, path: &str) -> String {
@@ -24,7 +23,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 fn serves_health_readiness_and_metrics_until_stopped() {
     let health = Health::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = Admin::start(listener, health.clone(), Metrics::install().unwrap()).unwrap();
+    let admin = Admin::start(listener, health.clone()).unwrap();
     let address = admin.local_addr();
 
     assert!(get(address, "/healthz").starts_with("HTTP/1.1 200 "));

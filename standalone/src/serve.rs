@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use confab_service::metrics::Metrics;
 use confab_service::{Admin, Health, Signals, Stop, Tasks, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -140,7 +139,6 @@ pub(crate) fn run(role: Role, settings: &Settings) -> Result<ExitCode, Failure> 
 
 async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen().or_fail(Code::Fault, "signals")?;
-    let metrics = Metrics::install().or_fail(Code::Fault, "metrics")?;
     let held = hold_data_dir(role, settings)?;
     let directory = held.as_ref().map(|(directory, _)| directory);
     let listener = match role {
@@ -150,7 +148,6 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
             Some(listen(settings.listen).or_fail(Code::Address, what)?)
         }
     };
-    count_this_program(role);
     let health = Health::new();
     let pulse = Tasks::new();
     let beating = pulse
@@ -160,7 +157,8 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
     pulse.spawn("pulse", async move {
         let _stopped = beating.await;
     });
-    let admin = start_admin(settings, directory, health.clone(), metrics)?;
+    let admin = start_admin(settings, directory, health.clone())?;
+    count_this_program(role);
     let admin_at = admin.as_ref().map(Admin::local_addr);
     if role == Role::Worker {
         // One whose partitions have stopped does not get ready: whoever looks after it must find this.
@@ -247,7 +245,6 @@ fn start_admin(
     settings: &Settings,
     directory: Option<&DataDir>,
     health: Health,
-    metrics: Metrics,
 ) -> Result<Option<Admin>, Failure> {
     let bind = |address: SocketAddr| std::net::TcpListener::bind(address);
     let bound = match settings.admin_listen {
@@ -261,7 +258,7 @@ fn start_admin(
         },
     };
     let what = || format!("cannot serve health on {}", settings.admin_listen);
-    let admin = Admin::start(bound.or_fail(Code::Address, what())?, health, metrics);
+    let admin = Admin::start(bound.or_fail(Code::Address, what())?, health);
     let admin = admin.or_fail(Code::Address, what())?;
     if let Some(directory) = directory {
         let note = directory.join(endpoint::ADDRESS_FILE);
