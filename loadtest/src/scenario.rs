@@ -223,6 +223,8 @@ pub(crate) struct Thresholds {
     pub(crate) kb_per_connection: Option<f64>,
     /// Resident memory at the end, against that before the load.
     pub(crate) memory_growth: Option<f64>,
+    /// Resident memory in the last quarter of the load, against that in the second: caches and tables have filled by then.
+    pub(crate) memory_drift: Option<f64>,
 }
 
 impl Scenario {

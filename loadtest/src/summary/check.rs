@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Summary, Verdict};
-use crate::stats::Timed;
+use crate::stats::{Point, Timed};
 
 /// One threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,7 @@ fn checks(summary: &Summary) -> Vec<Check> {
             wanted.memory_growth,
             target.map(|target| target.mb_end / target.mb_connected),
         ),
+        ("memory_drift", wanted.memory_drift, drift(&summary.series)),
     ];
     let at_least = [
         (
@@ -116,6 +117,15 @@ fn checks(summary: &Summary) -> Vec<Check> {
         .collect()
 }
 
+/// How resident memory grew while the load was on; none where it is not known.
+fn drift(series: &[Point]) -> Option<f64> {
+    let loaded = series.iter().filter(|point| point.messages > 0.0);
+    let resident: Vec<f64> = loaded.filter_map(|point| point.resident_mb).collect();
+    let quarter = resident.len() / 4;
+    let mean = |from: usize| resident[from..from + quarter].iter().sum::<f64>() / quarter as f64;
+    (quarter > 0).then(|| mean(resident.len() - quarter) / mean(quarter))
+}
+
 /// What the service used is only known with `--pid`; a scenario that limits it is run without, too.
 fn check(name: &str, limit: f64, actual: Option<f64>, least: bool) -> Option<Check> {
     let of_the_process = ["cpu_", "kb_", "memory_", "floor_"]
@@ -131,4 +141,44 @@ fn check(name: &str, limit: f64, actual: Option<f64>, least: bool) -> Option<Che
         actual,
         passed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Point, drift};
+
+    fn loaded(resident: impl IntoIterator<Item = f64>) -> Vec<Point> {
+        let point = |mb| Point {
+            messages: 1.0,
+            resident_mb: Some(mb),
+            ..Point::default()
+        };
+        resident.into_iter().map(point).collect()
+    }
+
+    #[test]
+    fn memory_that_rises_while_caches_fill_and_then_stays_does_not_drift() {
+        let filling = (0..10).map(|n| 100.0 * f64::from(n));
+        assert_eq!(drift(&loaded(filling.chain([1000.0; 30]))), Some(1.0));
+    }
+
+    #[test]
+    fn memory_that_goes_on_rising_drifts() {
+        // The second ten of 40 points are 24.5 on the mean, the last ten 44.5.
+        let rising = (0..40).map(|n| 10.0 + f64::from(n));
+        assert_eq!(drift(&loaded(rising)), Some(44.5 / 24.5));
+    }
+
+    #[test]
+    fn neither_what_comes_before_the_load_nor_what_comes_after_it_counts() {
+        let idle = Point {
+            resident_mb: Some(1.0),
+            ..Point::default()
+        };
+        let mut series = vec![idle; 20];
+        series.extend(loaded([100.0; 8]));
+        series.extend(vec![idle; 20]);
+        assert_eq!(drift(&series), Some(1.0));
+        assert_eq!(drift(&vec![idle; 20]), None);
+    }
 }
