@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{CLOSE_TIMEOUT, Config};
 use crate::registry::{End, Registry};
 use crate::stream::{self, Transport};
+use crate::metrics::Meters;
 use crate::{accept, beat, metrics};
 
 /// The clients of a draining gateway are told to wait up to so long, so that those which were closed together do not come
@@ -40,6 +41,7 @@ pub(crate) struct Core<B> {
     /// Held for writing while heartbeats are gathered and sent, for reading while a session says that it is gone.
     pub(crate) beating: tokio::sync::RwLock<()>,
     entries: AtomicU64,
+    pub(crate) meters: Meters,
 }
 
 impl<B> Core<B> {
@@ -106,6 +108,7 @@ impl<B: Bus> Gateway<B> {
             banned: RwLock::new(config.banned.clone()),
             beating: tokio::sync::RwLock::new(()),
             entries: AtomicU64::new(0),
+            meters: Meters::default(),
             config,
         });
         let accepting = CancellationToken::new();

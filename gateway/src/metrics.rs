@@ -2,7 +2,9 @@
 
 use confab_proto::client::CloseCode;
 use http::StatusCode;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 const CONNECTIONS: &str = "confab_gateway_connections";
 const CLOSED: &str = "confab_gateway_closed_total";
@@ -76,6 +78,25 @@ fn begin_at_zero() {
     gauge!(CONNECTIONS).increment(0.0);
 }
 
+/// What is counted for every message: found once, not at each.
+pub(crate) struct Meters {
+    pub(crate) frames_in: Counter,
+    pub(crate) frames_out: Counter,
+    pub(crate) request_seconds: Histogram,
+    pub(crate) event_seconds: Histogram,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self {
+            frames_in: counter!(FRAMES_IN),
+            frames_out: counter!(FRAMES_OUT),
+            request_seconds: histogram!(REQUEST_SECONDS),
+            event_seconds: histogram!(EVENT_SECONDS),
+        }
+    }
+}
+
 /// One open connection, as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Connection(());
@@ -101,24 +122,8 @@ pub(crate) fn refused(status: u16) {
     counter!(REFUSED, "status" => status.to_string()).increment(1);
 }
 
-pub(crate) fn frame_in() {
-    counter!(FRAMES_IN).increment(1);
-}
-
-pub(crate) fn frames_out(count: u64) {
-    counter!(FRAMES_OUT).increment(count);
-}
-
-pub(crate) fn request_took(seconds: f64) {
-    histogram!(REQUEST_SECONDS).record(seconds);
-}
-
 pub(crate) fn attach_took(seconds: f64) {
     histogram!(ATTACH_SECONDS).record(seconds);
-}
-
-pub(crate) fn event_took(seconds: f64) {
-    histogram!(EVENT_SECONDS).record(seconds);
 }
 
 pub(crate) fn timed_out() {

@@ -322,7 +322,9 @@ impl<B: Bus> Session<B> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let writing = tokio::time::timeout(WRITE_TIMEOUT, write_all(socket, self.out.frames()));
+        let frames = self.out.frames();
+        self.registered.core.meters.frames_out.increment(frames.count());
+        let writing = tokio::time::timeout(WRITE_TIMEOUT, write_all(socket, frames));
         tokio::select! {
             biased;
             written = writing => match written {
@@ -343,7 +345,6 @@ impl<B: Bus> Session<B> {
 /// further one gets between.
 async fn write_all<S: Transport>(socket: &mut Socket<S>, frames: &mut Frames) -> Result<(), Error> {
     socket.flush().await?;
-    metrics::frames_out(frames.count());
     frames.write_to(socket.get_mut()).await?;
     Ok(())
 }

@@ -11,7 +11,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::rate::Verdict;
 use super::{Ended, Session, broken};
-use crate::metrics;
 use crate::registry::End;
 
 impl<B: Bus> Session<B> {
@@ -35,7 +34,7 @@ impl<B: Bus> Session<B> {
 
     fn on_text(&mut self, frame: &[u8]) -> Result<(), Ended> {
         self.heard = Instant::now();
-        metrics::frame_in();
+        self.core().meters.frames_in.increment(1);
         match decode(&self.registered.handle.user, frame) {
             Incoming::Ping => self
                 .out

@@ -185,7 +185,8 @@ impl<B: Bus> Session<B> {
         // What a device missed while it was away was not late.
         if self.out.caught_up {
             let age = self.now().0.saturating_sub(event.at.0);
-            metrics::event_took(Duration::from_millis(age).as_secs_f64());
+            let took = Duration::from_millis(age);
+            self.core().meters.event_seconds.record(took);
         }
         let receiver = &self.registered.handle.user;
         let mut whole = true;

@@ -181,7 +181,7 @@ impl<B: Bus> Session<B> {
         // Whoever is answered stands in the log, acknowledged or not.
         self.go_on(request);
         let took = REQUEST_TIMEOUT.saturating_sub(pending.deadline.saturating_duration_since(Instant::now()));
-        metrics::request_took(took.as_secs_f64());
+        self.core().meters.request_seconds.record(took);
         match result {
             Ok(Reply::Chat) => {
                 let what = QueryKind::Chat { chat: pending.chat };
