@@ -252,10 +252,12 @@ impl ActorKey {
         match self {
             Self::Chat(chat) => partition_of(chat.as_str().as_bytes(), partitions),
             Self::Mailbox(user) => {
-                let mut key = Vec::with_capacity(2 + user.as_str().len());
-                key.extend_from_slice(b"u:");
-                key.extend_from_slice(user.as_str().as_bytes());
-                partition_of(&key, partitions)
+                const PREFIX: &[u8; 2] = b"u:";
+                let mut key = [0; PREFIX.len() + limits::USER_ID_BYTES];
+                let end = PREFIX.len() + user.as_str().len();
+                key[..PREFIX.len()].copy_from_slice(PREFIX);
+                key[PREFIX.len()..end].copy_from_slice(user.as_str().as_bytes());
+                partition_of(&key[..end], partitions)
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use confab_chat::ActorKey;
 use confab_chat::limits::BUCKET_MESSAGES;
-use confab_store::{Key, Range, Record, Store, StoreError, Take, Write};
+use confab_store::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
 use parking_lot::Mutex;
 
 use crate::clock;
@@ -252,12 +252,12 @@ fn groups(rows: Vec<Write>) -> Vec<Vec<Write>> {
 }
 
 impl Store for SimStore {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
-        self.write_groups(groups(rows)).await
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
+        self.write_groups(groups(rows.as_ref().to_vec())).await
     }
 
-    async fn write_state(&self, _actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
-        self.write_groups(vec![parts]).await
+    async fn write_state(&self, _actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
+        self.write_groups(vec![parts.as_ref().to_vec()]).await
     }
 
     async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {

@@ -123,7 +123,7 @@ async fn marks(store: &Scylla) {
         value: Bytes::from_static(b"12345678"),
         expires: None,
     });
-    store.write(rows.collect()).await.unwrap();
+    store.write(rows.collect::<Vec<_>>()).await.unwrap();
     let (from, to) = (1000, 1049);
     let works = (0..200).map(|_| async {
         let chat = busy.clone();

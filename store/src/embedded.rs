@@ -41,7 +41,7 @@ use confab_chat::ActorKey;
 use tokio::sync::oneshot;
 
 use crate::horizon::Horizon;
-use crate::{Key, Range, Record, Store, StoreError, Take, Write};
+use crate::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
 
 use open::Shared;
 use overlay::Pending;
@@ -178,17 +178,18 @@ fn pend(shared: &Shared, writes: &[Write]) -> Vec<Pending> {
 }
 
 impl Store for Embedded {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
         self.room().await?;
         let shared = &self.0.shared;
         // What these rows come from was appended before now.
         let after = shared.horizon.appended();
-        let mut pending = pend(shared, &rows);
+        let mut pending = pend(shared, rows.as_ref());
         shared.overlay.put(&mut pending);
         shared.queue.push(after, pending, shared.options.save_bytes)
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
+        let parts = parts.as_ref();
         if let Some(other) = parts
             .iter()
             .find(|part| !matches!(&part.key, Key::State(of, _) if *of == actor))
@@ -201,7 +202,7 @@ impl Store for Embedded {
         self.room().await?;
         let shared = &self.0.shared;
         let after = shared.horizon.appended();
-        let mut pending = pend(shared, &parts);
+        let mut pending = pend(shared, parts);
         shared.overlay.put_together(&mut pending);
         shared.queue.push(after, pending, shared.options.save_bytes)
     }

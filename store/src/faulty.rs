@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::{Key, Range, Record, Store, StoreError, Take, Write};
+use crate::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
 
 /// How often what goes wrong: in a thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,12 +190,13 @@ impl<S: Store> Faulty<S> {
 }
 
 impl<S: Store> Store for Faulty<S> {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
-        self.write_with_faults(Rows::Each(rows)).await
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
+        self.write_with_faults(Rows::Each(rows.as_ref().to_vec())).await
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
-        self.write_with_faults(Rows::State(actor, parts)).await
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
+        self.write_with_faults(Rows::State(actor, parts.as_ref().to_vec()))
+            .await
     }
 
     async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {

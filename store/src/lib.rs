@@ -182,18 +182,23 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// Rows to write, owned or borrowed: whoever repeats a write that failed keeps them.
+pub trait Writes: AsRef<[Write]> + Send + Sync {}
+
+impl<T: AsRef<[Write]> + Send + Sync> Writes for T {}
+
 /// The store. All forms pass the suite in `conformance`.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Writes rows, each by itself; when it returns, all stand and every reader sees them. After an error any of them
     /// may stand, now or later. Whoever sees a mark sees those of the same user, kind and bucket that stand before it in
     /// `rows`: a mark without the lower one that was written with it would date the messages below that one wrongly.
-    fn write(&self, rows: Vec<Write>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn write(&self, rows: impl Writes) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes parts of one actor's state as one batch: a reader of that state sees all of it or nothing.
     fn write_state(
         &self,
         actor: ActorKey,
-        parts: Vec<Write>,
+        parts: impl Writes,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Reads a row.

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use confab_chat::ActorKey;
 
-use crate::{Key, Range, Record, Store, StoreError, Take, Write};
+use crate::{Key, Range, Record, Store, StoreError, Take, Writes};
 
 use link::Link;
 use requests::Meters;
@@ -81,12 +81,12 @@ impl Scylla {
 }
 
 impl Store for Scylla {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
-        self.0.write(&rows).await
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
+        self.0.write(rows.as_ref()).await
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
-        self.0.write_state(&actor, &parts).await
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
+        self.0.write_state(&actor, parts.as_ref()).await
     }
 
     async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {

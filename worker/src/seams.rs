@@ -80,7 +80,7 @@ impl<B: Bus, S: Store> Seams<B, S> {
         }
         let mut backoff = Backoff::new("write");
         loop {
-            match self.store.write(rows.clone()).await {
+            match self.store.write(&rows).await {
                 Ok(()) => return Ok(()),
                 Err(error) => backoff.consider(error).await?,
             }
@@ -91,7 +91,7 @@ impl<B: Bus, S: Store> Seams<B, S> {
     pub(crate) async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), Fault> {
         let mut backoff = Backoff::new("write_state");
         loop {
-            match self.store.write_state(actor.clone(), parts.clone()).await {
+            match self.store.write_state(actor.clone(), &parts).await {
                 Ok(()) => return Ok(()),
                 Err(error) => backoff.consider(error).await?,
             }

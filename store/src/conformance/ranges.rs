@@ -113,7 +113,7 @@ pub async fn a_mark_is_seen_with_those_below_it<S: Store>(subject: Subject<S>) {
     let writer = async {
         for run in 0..RUNS {
             let marks = (1..=RUN).map(|n| mark(run * RUN + n));
-            store.write(marks.collect()).await.unwrap();
+            store.write(marks.collect::<Vec<_>>()).await.unwrap();
         }
         done.store(true, std::sync::atomic::Ordering::Release);
     };
@@ -151,7 +151,10 @@ pub async fn marks_are_found_across_buckets<S: Store>(subject: Subject<S>) {
             all.extend(IDS.iter().map(|up_to| (user.clone(), kind, *up_to)));
         }
     }
-    store.write(all.iter().rev().map(mark).collect()).await.unwrap();
+    store
+        .write(all.iter().rev().map(mark).collect::<Vec<_>>())
+        .await
+        .unwrap();
     let other = Key::Mark(dialog("ann", "bo"), user("ann"), MarkKind::Read, 3);
     store.write(vec![row(other, 1, "other")]).await.unwrap();
     // Stable: within a bucket the order stays.
@@ -221,7 +224,10 @@ pub async fn whole_ranges_are_scanned<S: Store>(subject: Subject<S>) {
             .collect(),
     );
     for rows in [&memberships, &cursors] {
-        store.write(rows.iter().rev().cloned().collect()).await.unwrap();
+        store
+            .write(rows.iter().rev().cloned().collect::<Vec<_>>())
+            .await
+            .unwrap();
     }
     store.write_state(mailbox.clone(), own.clone()).await.unwrap();
     store.write_state(team.clone(), state.clone()).await.unwrap();

@@ -65,7 +65,7 @@ pub async fn the_newest_stands_in_whatever_order<S: Store>(subject: Subject<S>) 
                 let writes = batch
                     .iter()
                     .map(|time| row(key.clone(), at(*time), (u64::MAX - at(*time)).to_string()));
-                store.write(writes.collect()).await.unwrap();
+                store.write(writes.collect::<Vec<_>>()).await.unwrap();
             }
         }
         let newest = at(*order.iter().copied().flatten().max().unwrap());

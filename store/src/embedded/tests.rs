@@ -338,7 +338,7 @@ async fn expired_rows_are_removed_from_the_disk() {
             users
                 .iter()
                 .flat_map(|user| (1..=4).map(|id| event(user, id)))
-                .collect(),
+                .collect::<Vec<_>>(),
         )
         .await
         .unwrap();

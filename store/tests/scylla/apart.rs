@@ -1,7 +1,7 @@
 //! Stores within a store: a keyspace takes seconds to make, so that parts of the suite share one, each with ids of its own.
 
 use confab_chat::{ActorKey, ChatKey, Partition, UserId};
-use confab_store::{Key, Range, Record, StatePart, Store, StoreError, Take, Write};
+use confab_store::{Key, Range, Record, StatePart, Store, StoreError, Take, Write, Writes};
 
 /// A store in which every id begins with a number. What follows stays in its order.
 #[derive(Clone, Debug)]
@@ -111,16 +111,18 @@ impl Way {
 }
 
 impl<S: Store> Store for Apart<S> {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
         let way = Way::In(self.number);
-        let rows = rows.into_iter().map(|row| way.write(row)).collect();
-        self.store.write(rows).await
+        let rows = rows.as_ref().iter().cloned().map(|row| way.write(row));
+        self.store.write(rows.collect::<Vec<_>>()).await
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
         let way = Way::In(self.number);
-        let parts = parts.into_iter().map(|part| way.write(part)).collect();
-        self.store.write_state(way.actor(&actor), parts).await
+        let parts = parts.as_ref().iter().cloned().map(|part| way.write(part));
+        self.store
+            .write_state(way.actor(&actor), parts.collect::<Vec<_>>())
+            .await
     }
 
     async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {

@@ -65,7 +65,7 @@ async fn the_largest_group_is_written_and_read_whole(store: &Scylla) {
     };
     let writer = async {
         for version in 1..=10 {
-            let parts = (0..=MEMBERS).map(|n| part(n, version)).collect();
+            let parts: Vec<_> = (0..=MEMBERS).map(|n| part(n, version)).collect();
             store.write_state(actor.clone(), parts).await.unwrap();
         }
     };
@@ -178,7 +178,7 @@ async fn an_inbox_that_has_expired_at_its_beginning_is_read(store: &Scylla) {
     let first = 50 * 4096;
     let ids: Vec<u64> = (0..200).map(|n| first + n * 1000).collect();
     let rows = ids.iter().map(|id| row(Key::Inbox(own.clone(), *id), 1, "event"));
-    store.write(rows.collect()).await.unwrap();
+    store.write(rows.collect::<Vec<_>>()).await.unwrap();
     let range = Range::Inbox {
         user: own.clone(),
         from: 0,
@@ -196,7 +196,7 @@ async fn more_rows_than_a_page_are_read(store: &Scylla) {
         .map(|n| Key::Membership(own.clone(), group(&format!("team{n}"))))
         .collect();
     let rows = keys.iter().map(|key| row(key.clone(), 9, "member"));
-    store.write(rows.collect()).await.unwrap();
+    store.write(rows.collect::<Vec<_>>()).await.unwrap();
     let read = async |take| -> Vec<Key> {
         let records = store.scan(Range::Memberships(own.clone()), take).await.unwrap();
         records.into_iter().map(|record| record.key).collect()

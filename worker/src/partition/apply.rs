@@ -116,15 +116,12 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// Reads ahead what the commands of a batch will ask for, as far as the states before the batch tell.
     async fn look_up(&mut self, entries: &[Logged], lookups: &mut Lookups) -> Result<(), Fault> {
-        let mut seen: HashSet<&ChatKey> = HashSet::new();
         let mut wanted: Vec<(ChatKey, Need)> = Vec::new();
         for logged in entries {
             let EntryBody::Command(command) = &logged.entry.body else {
                 continue;
             };
-            if !seen.insert(&command.chat) {
-                lookups.expect_more(&command.chat);
-            }
+            lookups.meet(&command.chat);
             let state = &self.chats.working(&command.chat)?.state;
             if state.covers(self.epoch, logged.seq) {
                 continue;
@@ -184,7 +181,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
         cached.changed.extend(effects.changed);
         let again = lookups.expects_more(&command.chat);
         for row in effects.rows {
-            lookups.made(&command.chat, &row);
+            if again {
+                lookups.made(&command.chat, &row);
+            }
             batch.rows.chat(&command.chat, effects.version, row, again);
         }
         if let Some(result) = effects.reply {

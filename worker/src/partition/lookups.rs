@@ -4,6 +4,7 @@
 //! Rows in the store may be ahead of the state (during a replay, or by another owner); the chat itself ignores what
 //! is not older than its entry.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use confab_bus::Bus;
@@ -32,33 +33,66 @@ struct Overlay {
     marks: BTreeMap<(UserId, MarkKind, u64), Timestamp>,
 }
 
-/// The look-ups of one batch.
+/// The look-ups of one chat.
 #[derive(Default)]
-pub(super) struct Lookups {
+struct OfChat {
     /// Read ahead of time.
-    fetched: HashMap<ChatKey, Vec<(Need, Found)>>,
-    /// How many of them are for the first entry of each chat, which finds the state that they were reckoned from.
-    firsts: HashMap<ChatKey, Option<usize>>,
-    /// Only of chats that have several entries in the batch.
-    overlays: HashMap<ChatKey, Overlay>,
+    fetched: Vec<(Need, Found)>,
+    first: First,
+    /// Only where it has several entries in the batch.
+    overlay: Option<Box<Overlay>>,
 }
 
+/// The first entry of a chat that is applied: it finds the state that its needs were reckoned from.
+#[derive(Default)]
+enum First {
+    /// None is expected yet.
+    #[default]
+    Open,
+    /// It needs so many of the facts that were read ahead.
+    Needs(usize),
+    /// It was applied, or what it needs cannot be said.
+    Past,
+}
+
+/// The look-ups of one batch.
+#[derive(Default)]
+pub(super) struct Lookups(HashMap<ChatKey, OfChat>);
+
 impl Lookups {
-    /// Remembers the rows of this chat's entries, since others of the batch follow.
-    pub(super) fn expect_more(&mut self, chat: &ChatKey) {
-        self.overlays.entry(chat.clone()).or_default();
+    /// The batch has an entry of this chat. From the second one on the rows that they make are remembered.
+    pub(super) fn meet(&mut self, chat: &ChatKey) {
+        match self.0.entry(chat.clone()) {
+            Entry::Vacant(place) => drop(place.insert(OfChat::default())),
+            Entry::Occupied(known) => drop(known.into_mut().overlay.get_or_insert_default()),
+        }
+    }
+
+    /// This chat is restored by the batch: the rows that this makes are remembered, and its entries find another state than
+    /// what is read ahead was reckoned from.
+    pub(super) fn restored(&mut self, chat: &ChatKey) {
+        let of = self.0.entry(chat.clone()).or_default();
+        of.first = First::Past;
+        of.overlay.get_or_insert_default();
     }
 
     /// So many facts are wanted for an entry of this chat; `None` where that cannot be said.
     pub(super) fn expect(&mut self, chat: &ChatKey, needs: Option<usize>) {
-        self.firsts.entry(chat.clone()).or_insert(needs);
+        if let Some(of) = self.0.get_mut(chat)
+            && matches!(of.first, First::Open)
+        {
+            of.first = needs.map_or(First::Past, First::Needs);
+        }
     }
 
     /// The facts for the first entry of this chat in the batch; `None` for later ones.
     pub(super) fn first(&mut self, chat: &ChatKey) -> Option<Facts> {
-        let needs = self.firsts.remove(chat)??;
+        let of = self.0.get_mut(chat)?;
+        let First::Needs(needs) = std::mem::replace(&mut of.first, First::Past) else {
+            return None;
+        };
         let mut facts = Facts::default();
-        for (_, found) in self.fetched.get(chat).into_iter().flatten().take(needs) {
+        for (_, found) in of.fetched.iter().take(needs) {
             found.enter(&mut facts);
         }
         Some(facts)
@@ -66,7 +100,7 @@ impl Lookups {
 
     /// Whether the rows of this chat's entries are remembered.
     pub(super) fn expects_more(&self, chat: &ChatKey) -> bool {
-        self.overlays.contains_key(chat)
+        self.0.get(chat).is_some_and(|of| of.overlay.is_some())
     }
 
     /// Reads ahead what entries will most likely ask for, all at once.
@@ -80,7 +114,7 @@ impl Lookups {
             Ok::<_, Fault>((chat, need, found))
         });
         for (chat, need, found) in super::concurrently(fetches.collect()).await? {
-            self.fetched.entry(chat).or_default().push((need, found));
+            self.0.entry(chat).or_default().fetched.push((need, found));
         }
         Ok(())
     }
@@ -93,13 +127,14 @@ impl Lookups {
         needs: Vec<Need>,
     ) -> Result<Facts, Fault> {
         let mut facts = Facts::default();
-        let overlay = self.overlays.get(chat);
+        let of = self.0.get(chat);
+        let overlay = of.and_then(|of| of.overlay.as_deref());
         for need in needs {
             if overlay.is_some_and(|overlay| overlay.answers(&need, &mut facts)) {
                 continue;
             }
-            let fetched = self.fetched.get(chat).into_iter().flatten();
-            match fetched.into_iter().find(|(known, _)| *known == need) {
+            let mut fetched = of.into_iter().flat_map(|of| &of.fetched);
+            match fetched.find(|(known, _)| *known == need) {
                 Some((_, found)) => found.enter(&mut facts),
                 None => find(seams, chat, &need).await?.enter(&mut facts),
             }
@@ -113,7 +148,7 @@ impl Lookups {
 
     /// The rows that an entry has made: the next entries of the batch see them.
     pub(super) fn made(&mut self, chat: &ChatKey, row: &Row) {
-        let Some(overlay) = self.overlays.get_mut(chat) else {
+        let Some(overlay) = self.0.get_mut(chat).and_then(|of| of.overlay.as_mut()) else {
             return;
         };
         match row {

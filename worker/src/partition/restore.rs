@@ -144,8 +144,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let (_, parts) = self.ahead.take(&ActorKey::Chat(chat.clone()))?;
         let (state, rows) = chats::begin(whole_chat(parts)?);
         // The entries of this batch see what restoring writes.
-        lookups.expect_more(&chat);
-        lookups.expect(&chat, None);
+        lookups.restored(&chat);
         for row in rows {
             lookups.made(&chat, &row);
             batch.rows.chat(&chat, state.head.version, row, true);

@@ -101,7 +101,7 @@ async fn a_question_after_very_many_contacts_is_several_questions() {
     };
     world
         .store
-        .write((0..9000).map(membership).collect())
+        .write((0..9000).map(membership).collect::<Vec<_>>())
         .await
         .unwrap();
     let last = contact(8999);

@@ -203,7 +203,7 @@ async fn a_state_of_a_later_epoch_than_the_log_stops_the_partition() {
         expires: None,
     });
     store
-        .write_state(ActorKey::Chat(chat.clone()), parts.collect())
+        .write_state(ActorKey::Chat(chat.clone()), parts.collect::<Vec<_>>())
         .await
         .unwrap();
     world.bus.replace_all(1);

@@ -527,7 +527,7 @@ async fn what_the_lost_log_still_writes_late_does_not_win() {
         value,
         expires: None,
     });
-    world.store.write(late.collect()).await.unwrap();
+    world.store.write(late.collect::<Vec<_>>()).await.unwrap();
     let view = world.chat("alice", &group).await;
     assert_eq!(view["meta"]["participantCount"], 1);
     assert_eq!((&view["lastMessageId"], &view["missed"]), (&2.into(), &0.into()));
@@ -557,7 +557,7 @@ async fn a_state_too_large_for_one_entry_goes_through_the_log_in_parts() {
         part(confab_store::StatePart::Seen(chat), n.encode())
     });
     let head = part(confab_store::StatePart::Head, head.encode());
-    let rows = std::iter::once(head).chain(seen).collect();
+    let rows: Vec<_> = std::iter::once(head).chain(seen).collect();
     world.store.write_state(actor.clone(), rows).await.unwrap();
     world.bus.replace_all(2);
     let worker = world.start(config("w1")).await;

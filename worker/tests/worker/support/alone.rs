@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use confab_chat::ActorKey;
-use confab_store::{Embedded, Key, Range, Record, Store, StoreError, Take, Write};
+use confab_store::{Embedded, Key, Range, Record, Store, StoreError, Take, Writes};
 
 /// Whoever reads such a row first asks that replica, and nobody after does. Written again a row is on all of them.
 #[derive(Clone)]
@@ -30,14 +30,14 @@ impl Alone {
 }
 
 impl Store for Alone {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
-        for row in &rows {
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
+        for row in rows.as_ref() {
             self.rows.lock().unwrap().remove(&row.key);
         }
         self.inner.write(rows).await
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
         self.inner.write_state(actor, parts).await
     }
 

@@ -24,7 +24,7 @@ async fn put(to: &Embedded, records: Vec<Record>) {
         value: record.value,
         expires: None,
     });
-    to.write(writes.collect()).await.unwrap();
+    to.write(writes.collect::<Vec<_>>()).await.unwrap();
 }
 
 impl Content {

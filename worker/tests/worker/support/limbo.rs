@@ -1,7 +1,7 @@
 //! A store that shows a row of the first epoch to some readers, and to others not.
 
 use confab_chat::ActorKey;
-use confab_store::{Embedded, Key, Range, Record, Store, StoreError, Take, Write};
+use confab_store::{Embedded, Key, Range, Record, Store, StoreError, Take, Writes};
 
 /// A row that stands on too few replicas: some readers see it, and some do not.
 #[derive(Clone)]
@@ -11,11 +11,11 @@ pub(crate) struct Limbo {
 }
 
 impl Store for Limbo {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
         self.inner.write(rows).await
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
         self.inner.write_state(actor, parts).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use confab_bus::Bus;
 use confab_chat::ActorKey;
-use confab_store::{Key, Range, Record, Store, StoreError, Take, Write};
+use confab_store::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
 use confab_worker::Worker;
 
 use super::{World, config, in_time};
@@ -18,12 +18,16 @@ struct Torn<S> {
 }
 
 impl<S: Store> Store for Torn<S> {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
-        let (lost, kept): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| (self.lost)(&row.key));
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
+        let (lost, kept): (Vec<_>, Vec<_>) = rows
+            .as_ref()
+            .iter()
+            .cloned()
+            .partition(|row: &Write| (self.lost)(&row.key));
         let kept = kept
             .into_iter()
             .filter(|row| !matches!(row.key, Key::Checkpoint(_)));
-        self.inner.write(kept.collect()).await?;
+        self.inner.write(kept.collect::<Vec<_>>()).await?;
         if lost.is_empty() {
             return Ok(());
         }
@@ -31,7 +35,7 @@ impl<S: Store> Store for Torn<S> {
     }
 
     /// It will have died before it comes to this.
-    async fn write_state(&self, _actor: ActorKey, _parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, _actor: ActorKey, _parts: impl Writes) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! A store whose calls give way to other tasks a few times before and after, so that a worker can be cut off at any of
 //! them.
 
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use confab_chat::ActorKey;
-use confab_store::{Key, Range, Record, Store, StoreError, Take, Write};
+use confab_store::{Key, Range, Record, Store, StoreError, Take, Writes};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -32,17 +33,17 @@ impl<S: Store> Yielding<S> {
 }
 
 impl<S: Store> Store for Yielding<S> {
-    async fn write(&self, rows: Vec<Write>) -> Result<(), StoreError> {
+    async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
         // Rows stand each by itself: another task may see, or be cut off after, only some of them.
-        for row in rows {
+        for row in rows.as_ref() {
             self.give_way().await;
-            self.inner.write(vec![row]).await?;
+            self.inner.write(slice::from_ref(row)).await?;
         }
         self.give_way().await;
         Ok(())
     }
 
-    async fn write_state(&self, actor: ActorKey, parts: Vec<Write>) -> Result<(), StoreError> {
+    async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
         self.give_way().await;
         self.inner.write_state(actor, parts).await?;
         self.give_way().await;
