@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CLOSE_TIMEOUT, Config};
+use crate::metrics::Meters;
 use crate::registry::{End, Registry};
 use crate::stream::{self, Transport};
-use crate::metrics::Meters;
 use crate::{accept, beat, metrics};
 
 /// The clients of a draining gateway are told to wait up to so long, so that those which were closed together do not come

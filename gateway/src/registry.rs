@@ -63,14 +63,14 @@ pub(crate) struct Handle {
     pub(crate) known: AtomicBool,
     /// Counts as offline.
     pub(crate) away: AtomicBool,
-    end: Mutex<Option<End>>,
+    end: Mutex<Option<Box<End>>>,
     ended: Notify,
 }
 
 impl Handle {
     /// Ends the session. The first reason stands.
     pub(crate) fn end(&self, end: End) {
-        self.end.lock().get_or_insert(end);
+        self.end.lock().get_or_insert_with(|| Box::new(end));
         self.ended.notify_waiters();
     }
 
@@ -81,7 +81,7 @@ impl Handle {
             let ended = self.ended.notified();
             let end = self.end.lock().clone();
             if let Some(end) = end {
-                return end;
+                return *end;
             }
             ended.await;
         }
@@ -152,6 +152,8 @@ impl Registry {
             end: Mutex::new(None),
             ended: Notify::new(),
         });
+        // Most users have one: no room for more of them.
+        sessions.reserve_exact(1);
         sessions.push(Arc::clone(&handle));
         Some(handle)
     }

@@ -26,7 +26,7 @@ enum State {
 }
 
 /// What a connection waits for before its first durable event: which of its contacts are online.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Contacts {
     /// Answers wanted, once it is known how many.
     wanted: Option<u32>,
@@ -38,13 +38,14 @@ struct Contacts {
 #[derive(Debug)]
 pub(super) struct Feed {
     state: State,
-    contacts: Option<Contacts>,
+    /// Once a connection, and so not in its memory afterwards.
+    contacts: Option<Box<Contacts>>,
     /// The last event taken, given out or not.
     taken: u64,
     /// The device's cursor at the start, once it is known.
     begun: bool,
     /// The last event that stands for others which are gone, and the last one given out before it.
-    reset: Option<(u64, u64)>,
+    reset: Option<Box<(u64, u64)>>,
     ready: VecDeque<MailboxEvent>,
 }
 
@@ -63,11 +64,7 @@ impl Feed {
         let from = AttachFrom::Cursor { last_event_id };
         Self {
             state: State::Attaching(from, now + ATTACH_TIMEOUT),
-            contacts: Some(Contacts {
-                wanted: None,
-                got: 0,
-                until: None,
-            }),
+            contacts: Some(Box::default()),
             taken: 0,
             begun: false,
             reset: None,
@@ -111,7 +108,7 @@ impl Feed {
         if let Some(id) = attached.reset {
             // What lies between is gone for good: the list of chats as it now is stands for it.
             // A session that was ahead goes back.
-            self.reset = Some((id, self.given().min(id.saturating_sub(1))));
+            self.reset = Some(Box::new((id, self.given().min(id.saturating_sub(1)))));
             self.taken = id;
             self.ready.clear();
             self.ready.push_back(MailboxEvent {
@@ -192,7 +189,7 @@ impl Feed {
     /// Time has passed: an attach without an answer is sent again, contacts that do not answer are waited for no more.
     pub(super) fn wake(&mut self, now: Instant) -> Then {
         let waited = |contacts: &Contacts| contacts.until.is_some_and(|until| until <= now);
-        if self.contacts.as_ref().is_some_and(waited) {
+        if self.contacts.as_deref().is_some_and(waited) {
             self.contacts = None;
         }
         match self.state {
@@ -231,8 +228,8 @@ impl Feed {
 
     /// The event that was given out before another one.
     fn before(&self, id: u64) -> u64 {
-        match self.reset {
-            Some((reset, given)) if reset == id => given,
+        match self.reset.as_deref() {
+            Some((reset, given)) if *reset == id => *given,
             _ => id.saturating_sub(1),
         }
     }
@@ -262,7 +259,7 @@ impl Feed {
 
     fn settle_contacts(&mut self) {
         let settled = |contacts: &Contacts| contacts.wanted.is_some_and(|wanted| contacts.got >= wanted);
-        if self.contacts.as_ref().is_some_and(settled) {
+        if self.contacts.as_deref().is_some_and(settled) {
             self.contacts = None;
         }
     }

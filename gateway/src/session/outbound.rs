@@ -30,9 +30,9 @@ pub(super) struct Outbound {
     /// The last durable event among the frames.
     last: Option<u64>,
     /// The `chats` event whose list is being asked for; what follows it waits.
-    listing: Option<Listing>,
+    listing: Option<Box<Listing>>,
     /// A list, and the last event that it is not too old for.
-    list: Option<(Bytes, u64)>,
+    list: Option<Box<(Bytes, u64)>>,
     /// Who came and went while the client catches up.
     early: Vec<Arc<DeliveryBody>>,
     caught_up: bool,
@@ -202,13 +202,13 @@ impl<B: Bus> Session<B> {
             fresh_for: self.feed.taken(),
         };
         match self.out.list.take() {
-            Some((list, fresh_for)) if listing.id <= fresh_for => {
-                self.put_chats(&listing, &list);
-                self.out.list = Some((list, fresh_for));
+            Some(known) if listing.id <= known.1 => {
+                self.put_chats(&listing, &known.0);
+                self.out.list = Some(known);
             }
             _ => {
                 self.requests.want_list(listing.id);
-                self.out.listing = Some(listing);
+                self.out.listing = Some(Box::new(listing));
             }
         }
     }
@@ -228,7 +228,7 @@ impl<B: Bus> Session<B> {
         match list {
             Ok(list) => {
                 self.put_chats(&listing, &list);
-                self.out.list = Some((list, listing.fresh_for));
+                self.out.list = Some(Box::new((list, listing.fresh_for)));
             }
             Err(error) => {
                 tracing::warn!(%error, "the list of chats for an event cannot be had, trying again");

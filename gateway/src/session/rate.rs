@@ -26,7 +26,7 @@ pub(super) struct Rate {
     tokens: f64,
     filled_at: Instant,
     /// The first and the last refusal of a run of them.
-    refused: Option<(Instant, Instant)>,
+    refused: Option<Box<(Instant, Instant)>>,
 }
 
 impl Rate {
@@ -49,11 +49,11 @@ impl Rate {
             self.tokens -= 1.0;
             return Verdict::Pass;
         }
-        let first = match self.refused {
-            Some((first, last)) if now.duration_since(last) < CALM => first,
+        let first = match self.refused.as_deref() {
+            Some((first, last)) if now.duration_since(*last) < CALM => *first,
             _ => now,
         };
-        self.refused = Some((first, now));
+        self.refused = Some(Box::new((first, now)));
         if now.duration_since(first) >= RATE_PATIENCE {
             return Verdict::Close;
         }
