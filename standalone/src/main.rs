@@ -26,7 +26,7 @@ use cli::Asked;
 use exit::{Code, Failure, OrFail};
 
 fn main() -> ExitCode {
-    allocator::give_back_at_once();
+    allocator::keep_for_a_moment();
     match cli::parse().and_then(run) {
         Ok(code) => code,
         Err(failure) => {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use confab_service::{Admin, Health, Signals, Stop, Tasks, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::allocator;
 use crate::cluster::Cluster;
 use crate::data_dir::{DataDir, Lock};
 use crate::embedded::Embedded;
@@ -130,7 +131,10 @@ pub(crate) fn run(role: Role, settings: &Settings) -> Result<ExitCode, Failure> 
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     telemetry::start(format, &settings.log).or_fail(Code::Setting, "log")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(allocator::give_back)
+        .build();
     let runtime = runtime.or_fail(Code::Fault, "runtime")?;
     let outcome = runtime.block_on(serve(role, settings));
     runtime.shutdown_timeout(LEFTOVERS);
