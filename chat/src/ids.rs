@@ -277,3 +277,23 @@ fn partition_of(key: &[u8], partitions: u16) -> Partition {
     // The remainder is below a u16 by construction.
     Partition(u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ActorKey, ChatKey, Partition, UserId, limits};
+
+    #[test]
+    fn actors_stay_in_their_partitions() {
+        let user = |name: &str| UserId::parse(name).unwrap();
+        let (alice, bob) = (user("alice"), user("bob"));
+        let longest = user(&"x".repeat(limits::USER_ID_BYTES));
+        let dialog = ActorKey::Chat(ChatKey::dialog(&alice, &bob));
+        for (actor, partition) in [
+            (dialog, 20),
+            (ActorKey::Mailbox(alice), 24),
+            (ActorKey::Mailbox(longest), 51),
+        ] {
+            assert_eq!(actor.partition(64), Partition(partition), "{actor}");
+        }
+    }
+}

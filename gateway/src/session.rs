@@ -409,9 +409,9 @@ mod tests {
         size_of::<F>()
     }
 
-    /// With this the whole task takes 1,664 bytes, the most for which the allocator has a block of 1,792: a task is aligned to 128
-    /// bytes, for which it takes 127 more. A connection has some 6 KB in all: beside its task a read buffer, its handle with what waits for it, the system's registration of its socket, and the mailbox's
-    /// knowledge of it.
+    /// With this the whole task takes 1,664 bytes, the most for which the allocator has a block of 1,792: a task is aligned to
+    /// 128 bytes, for which it takes 127 more. A connection has some 6 KB in all: beside its task a read buffer, its handle
+    /// with what waits for it, the system's registration of its socket, and the mailbox's knowledge of it.
     #[test]
     fn the_task_of_a_session_is_small() {
         let size = size_of_future(super::run::<Local, TcpStream>);

@@ -2,6 +2,7 @@
 //! a lock: with mimalloc the `message_cost` tool shows a fifth less CPU a message.
 
 use std::cell::Cell;
+use std::ffi::c_long;
 use std::time::{Duration, Instant};
 
 use libmimalloc_sys::{mi_collect, mi_option_set, mi_option_t};
@@ -13,7 +14,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// `mi_option_purge_delay` of mimalloc.h, which the bindings leave out.
 const PURGE_DELAY: mi_option_t = 15;
 /// How long memory that is free stays with the process: to take it from the system again costs more than to keep it.
-const KEPT_MS: i64 = 100;
+const KEPT_MS: c_long = 100;
 /// How often a thread looks for what it can give back.
 const EVERY: Duration = Duration::from_millis(200);
 

@@ -161,6 +161,7 @@ async fn serve(role: Role, settings: &Settings) -> Result<ExitCode, Failure> {
     pulse.spawn("pulse", async move {
         let _stopped = beating.await;
     });
+    // Before anything is counted: what begins to count sooner counts nothing.
     let admin = start_admin(settings, directory, health.clone())?;
     count_this_program(role);
     let admin_at = admin.as_ref().map(Admin::local_addr);

@@ -81,7 +81,9 @@ proptest! {
         let epoch = run.log[done - 1].epoch + 1;
         let torn = run.torn(done, &stands);
         // Nothing is promised of those whom nobody names.
-        let flushed = if all_known(&run.states[flushed], &run.states[done], &torn) { flushed } else { done };
+        let (older, newer) = (&run.states[flushed], &run.states[done]);
+        let promised = all_known(older, newer, &torn) && !comes_back_unnamed(older, newer, &torn);
+        let flushed = if promised { flushed } else { done };
         let (whole, mut rows) = restored(&run.states[flushed], &torn, epoch);
         let (nearest, _) = restored(&run.states[done], &torn, epoch);
         same(&whole, &nearest);
@@ -98,10 +100,23 @@ proptest! {
 /// Whether everybody whom the newer state knows is known to the older one too, or named by the roster. It would not know
 /// where to look for what others left.
 fn all_known(older: &State, newer: &State, rows: &Rows) -> bool {
-    let roster = rows.0.get(&Key::Roster).map(|(_, row)| row);
-    let named = |user: &UserId| matches!(roster, Some(Row::Roster(roster)) if roster.members.contains(user));
-    let known = |user: &UserId| older.members.contains_key(user) || named(user);
+    let known = |user: &UserId| older.members.contains_key(user) || is_named(user, rows);
     newer.key.is_dialog() || newer.members.keys().all(known)
+}
+
+/// Whether one who had left comes back by a membership that stands without its roster. Only the older state, in which that
+/// one was still there, knows where to find it, and with it a number that may have been given to a message.
+fn comes_back_unnamed(older: &State, newer: &State, rows: &Rows) -> bool {
+    let left = |user: &UserId| newer.members.get(user).is_none_or(|member| member.role.is_none());
+    let comes = |user: &UserId| rows.membership(user).is_some_and(|row| row.role.is_some());
+    older
+        .current()
+        .any(|(user, _)| left(user) && comes(user) && !is_named(user, rows))
+}
+
+fn is_named(user: &UserId, rows: &Rows) -> bool {
+    let roster = rows.0.get(&Key::Roster).map(|(_, row)| row);
+    matches!(roster, Some(Row::Roster(roster)) if roster.members.contains(user))
 }
 
 /// From whichever state it is restored, a chat is the same.

@@ -49,12 +49,12 @@ impl Rate {
             self.tokens -= 1.0;
             return Verdict::Pass;
         }
-        let first = match self.refused.as_deref() {
-            Some((first, last)) if now.duration_since(*last) < CALM => *first,
-            _ => now,
-        };
-        self.refused = Some(Box::new((first, now)));
-        if now.duration_since(first) >= RATE_PATIENCE {
+        let (first, last) = &mut **self.refused.get_or_insert_with(|| Box::new((now, now)));
+        if now.duration_since(*last) >= CALM {
+            *first = now;
+        }
+        *last = now;
+        if now.duration_since(*first) >= RATE_PATIENCE {
             return Verdict::Close;
         }
         Verdict::Refuse(Duration::from_secs_f64((1.0 - self.tokens) / limit))

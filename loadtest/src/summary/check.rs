@@ -117,7 +117,7 @@ fn checks(summary: &Summary) -> Vec<Check> {
         .collect()
 }
 
-/// How resident memory grew while the load was on; none where it is not known.
+/// How resident memory grew while messages were answered; none where it is not known.
 fn drift(series: &[Point]) -> Option<f64> {
     let loaded = series.iter().filter(|point| point.messages > 0.0);
     let resident: Vec<f64> = loaded.filter_map(|point| point.resident_mb).collect();

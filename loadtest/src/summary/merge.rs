@@ -128,9 +128,36 @@ fn add_series(whole: &mut Vec<Point>, shard: &[Point]) {
         all.response_p99_ms = all.response_p99_ms.max(point.response_p99_ms);
         all.event_p50_ms = all.event_p50_ms.max(point.event_p50_ms);
         all.event_p99_ms = all.event_p99_ms.max(point.event_p99_ms);
+        // The service is one and the same: whichever shard was beside it knows.
+        all.resident_mb = all.resident_mb.or(point.resident_mb);
+        all.cpu_cores = all.cpu_cores.or(point.cpu_cores);
         all.cpu_us_per_message = all
             .cpu_cores
             .filter(|_| all.messages > 0.0)
             .map(|cores| cores * 1e6 / all.messages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Point, add_series};
+
+    #[test]
+    fn what_one_shard_knows_of_the_service_is_kept_whichever_it_is() {
+        let blind = Point {
+            messages: 1.0,
+            ..Point::default()
+        };
+        let beside = Point {
+            resident_mb: Some(100.0),
+            cpu_cores: Some(0.5),
+            ..blind
+        };
+        for (first, second) in [(blind, beside), (beside, blind)] {
+            let mut whole = vec![first];
+            add_series(&mut whole, &[second]);
+            assert_eq!(whole[0].resident_mb, Some(100.0));
+            assert_eq!(whole[0].cpu_us_per_message, Some(250_000.0));
+        }
     }
 }

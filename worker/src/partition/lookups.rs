@@ -39,7 +39,7 @@ struct OfChat {
     /// Read ahead of time.
     fetched: Vec<(Need, Found)>,
     first: First,
-    /// Only where it has several entries in the batch.
+    /// Only where it has several entries in the batch, or is restored by it.
     overlay: Option<Box<Overlay>>,
 }
 
@@ -51,7 +51,7 @@ enum First {
     Open,
     /// It needs so many of the facts that were read ahead.
     Needs(usize),
-    /// It was applied, or what it needs cannot be said.
+    /// It was applied, or what it needs cannot be said, or must be looked for in what the batch has written, too.
     Past,
 }
 
@@ -68,8 +68,8 @@ impl Lookups {
         }
     }
 
-    /// This chat is restored by the batch: the rows that this makes are remembered, and its entries find another state than
-    /// what is read ahead was reckoned from.
+    /// This chat is restored by the batch: the rows that this makes are remembered, and already its first entry looks through
+    /// them, since what is read ahead was written before.
     pub(super) fn restored(&mut self, chat: &ChatKey) {
         let of = self.0.entry(chat.clone()).or_default();
         of.first = First::Past;
