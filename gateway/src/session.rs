@@ -345,8 +345,7 @@ impl<B: Bus> Session<B> {
 /// further one gets between.
 async fn write_all<S: Transport>(socket: &mut Socket<S>, frames: &mut Frames) -> Result<(), Error> {
     socket.flush().await?;
-    frames.write_to(socket.get_mut()).await?;
-    Ok(())
+    Ok(frames.write_to(socket.get_mut()).await?)
 }
 
 /// What a broken stream of frames means.

@@ -57,7 +57,7 @@ settings! {
     }
     "Health and metrics" {
         /// Where /startupz, /healthz, /readyz and /metrics are served: an address, or "off". "auto" is 127.0.0.1:8081, or
-        /// a free port where that is taken; the service prints which.
+        /// a free port where that is taken; the service prints which. With "off" nothing is counted either.
         admin_listen: AdminListen = AdminListen::Auto;
     }
     "Data" {

@@ -11,7 +11,14 @@ fn the_smoke_scenario_passes_and_leaves_its_files() {
     let ran = run(
         "smoke",
         &service.url(),
-        &["--pid", &pid, "--set", "load.duration=6s"],
+        &[
+            "--pid",
+            &pid,
+            "--set",
+            "load.duration=6s",
+            "--set",
+            "thresholds.memory_drift=100.0",
+        ],
     );
     assert_eq!(ran.code, Some(0), "{}", ran.said);
     let summary = ran.summary();
@@ -24,6 +31,12 @@ fn the_smoke_scenario_passes_and_leaves_its_files() {
         );
     }
     assert!(summary["target"]["cpu_cores"].as_f64() > Some(0.0));
+    let mut checks = summary["checks"].as_array().into_iter().flatten();
+    let drift = checks.find(|check| check["name"] == "memory_drift");
+    assert!(
+        drift.is_some_and(|check| check["actual"].as_f64() > Some(0.0)),
+        "{drift:?}"
+    );
     assert!(
         summary["series"]
             .as_array()
