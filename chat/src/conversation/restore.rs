@@ -12,8 +12,8 @@
 //! - a group without its head or without its roster was not made.
 //!
 //! A roster names those who are there. So of one who both came and went since the state was written nothing is known
-//! here, and a membership that stands without its roster is not found: the change was not answered, and made again it
-//! writes both.
+//! here, and a membership that stands without its roster is not found, or not looked at where it is: the change was not
+//! answered, and made again it writes both.
 //!
 //! All rows that show the state are then written again, dated by the new epoch: no row of the lost log that is still on
 //! its way wins over them.
@@ -144,7 +144,8 @@ fn describe(head: &mut Head, standing: &Standing) {
 /// A member as the membership says, or as it was.
 fn known(before: &State, standing: &Standing, user: &UserId) -> Option<Member> {
     let row = standing.memberships.get(user).map(|dated| from_row(&dated.row));
-    row.or_else(|| before.members.get(user).copied())
+    row.filter(|_| !standing.is_unfounded(user))
+        .or_else(|| before.members.get(user).copied())
 }
 
 /// One whom the roster names: as the membership says, unless the roster is about this one's coming and the membership

@@ -81,8 +81,7 @@ proptest! {
         let epoch = run.log[done - 1].epoch + 1;
         let torn = run.torn(done, &stands);
         // Nothing is promised of those whom nobody names.
-        let (older, newer) = (&run.states[flushed], &run.states[done]);
-        let promised = all_known(older, newer, &torn) && !comes_back_unnamed(older, newer, &torn);
+        let promised = all_known(&run.states[flushed], &run.states[done], &torn);
         let flushed = if promised { flushed } else { done };
         let (whole, mut rows) = restored(&run.states[flushed], &torn, epoch);
         let (nearest, _) = restored(&run.states[done], &torn, epoch);
@@ -102,16 +101,6 @@ proptest! {
 fn all_known(older: &State, newer: &State, rows: &Rows) -> bool {
     let known = |user: &UserId| older.members.contains_key(user) || is_named(user, rows);
     newer.key.is_dialog() || newer.members.keys().all(known)
-}
-
-/// Whether one who had left comes back by a membership that stands without its roster. Only the older state, in which that
-/// one was still there, knows where to find it, and with it a number that may have been given to a message.
-fn comes_back_unnamed(older: &State, newer: &State, rows: &Rows) -> bool {
-    let left = |user: &UserId| newer.members.get(user).is_none_or(|member| member.role.is_none());
-    let comes = |user: &UserId| rows.membership(user).is_some_and(|row| row.role.is_some());
-    older
-        .current()
-        .any(|(user, _)| left(user) && comes(user) && !is_named(user, rows))
 }
 
 fn is_named(user: &UserId, rows: &Rows) -> bool {

@@ -46,6 +46,16 @@ impl Standing {
         sides.chain(rostered.chain(current).cloned()).collect()
     }
 
+    /// Whether somebody's membership tells of a coming for which the roster does not stand. That coming has not happened,
+    /// and neither has what this one then did: only a state in which this one had not left yet finds these rows at all.
+    pub(super) fn is_unfounded(&self, user: &UserId) -> bool {
+        let (Some(dated), Some(roster)) = (self.memberships.get(user), &self.roster) else {
+            return false;
+        };
+        let named = roster.row.members.contains(user);
+        dated.row.role.is_some() && dated.version > roster.version && !named
+    }
+
     /// The highest number that the rows here know of.
     #[must_use]
     pub fn last_id(&self, before: &State) -> u64 {
@@ -55,7 +65,9 @@ impl Standing {
             self.head.as_ref().map_or(0, |head| last(&head.last)),
             last(&self.last),
         ];
-        let rows = self.memberships.values().map(|dated| {
+        let founded = |user: &UserId| !self.is_unfounded(user);
+        let rows = self.memberships.iter().filter(|(user, _)| founded(user));
+        let rows = rows.map(|(_, dated)| {
             let row = &dated.row;
             [
                 row.delivered,
@@ -65,7 +77,8 @@ impl Standing {
                 row.hidden_before,
             ]
         });
-        let marks = self.marks.values().map(|(delivered, read)| [*delivered, *read]);
+        let marks = self.marks.iter().filter(|(user, _)| founded(user));
+        let marks = marks.map(|(_, (delivered, read))| [*delivered, *read]);
         let all = known.into_iter().chain(rows.flatten()).chain(marks.flatten());
         all.max().unwrap_or(0)
     }
