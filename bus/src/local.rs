@@ -46,7 +46,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct LocalOptions {
     /// What dates the entries. It may jump: the log's time never goes back.
     pub clock: Clock,
-    /// The number of partitions; part of the data, may never change.
+    /// The number of partitions of a new log. It is part of the data and never changes: a log that is there keeps its own.
     pub partitions: u16,
     /// Size of a segment of the journal.
     pub segment_bytes: u64,
@@ -193,7 +193,7 @@ impl Bus for Local {
     type Reader = LocalReader;
 
     fn partitions(&self) -> u16 {
-        self.0.core.options.partitions
+        self.0.core.partitions()
     }
 
     async fn append(

@@ -2,6 +2,7 @@
 //! taken apart in order.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -116,7 +117,9 @@ impl Embedded {
 
 fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Failure> {
     let clock: local::Clock = Arc::new(clock::now_millis);
-    let bus = Local::open(&directory.join("log"), LocalOptions::new(Arc::clone(&clock)));
+    let mut options = LocalOptions::new(Arc::clone(&clock));
+    options.partitions = partitions();
+    let bus = Local::open(&directory.join("log"), options);
     let bus = bus.map_err(|error| {
         let code = if matches!(error, JournalError::Disk { .. }) {
             Code::Io
@@ -130,6 +133,14 @@ fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Fai
     let horizon = Arc::new(Progress(bus.horizon()));
     let tables = Tables::open(&directory.join("store"), options, horizon);
     Ok((bus, tables.or_fail(Code::Data, "the tables")?))
+}
+
+/// How many partitions a new log gets: as many loops as cores can run. More of them only make smaller batches: on two cores a
+/// message costs 14% more with eight.
+fn partitions() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    // Below a small number by construction.
+    u16::try_from(cores.clamp(2, 64)).unwrap_or(64)
 }
 
 /// The thread that lets go of the journal's segments that nobody needs.

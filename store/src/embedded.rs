@@ -1,33 +1,27 @@
-//! The embedded form: an LSM tree behind an overlay of what is not saved yet.
+//! The embedded form: an LSM tree whose table in memory is ours, and whose log is the one that rows come from.
 //!
-//! **A write** puts its rows into the overlay, where every reader sees them at once, and into a queue. **The saver**, a
-//! thread, takes them from the queue in order, every second or sooner, and saves them in large atomic batches, repeated writes of a
-//! key as one. It never syncs on its own, and it takes only rows whose log entries are durable ([`Horizon`]):
-//! so what stands on disk is at any time exactly what had been written at some earlier moment, and never ahead of the
-//! log. After a crash the log brings the rest again. [`Embedded::sync`] makes all that was saved durable; the log may then
-//! be cut.
+//! **A write** puts its rows into the overlay, where every reader sees them at once; repeated writes of a key become one.
+//! **The saver**, a thread, draws a line from time to time, when the rows are many: all that was written before it is saved as
+//! one table of the tree, durably and at one stroke, once the log that the rows come from is durable ([`Horizon`]). So what
+//! stands on disk is at any time exactly what had been written at some earlier moment, and never ahead of the log. After a
+//! crash the log brings the rest again. After [`Embedded::sync`] the log may be cut. **The merger**, another thread, merges tables,
+//! and leaves behind what has expired.
 //!
 //! **A read** takes the rows of the overlay first and those on disk after that (a row leaves the overlay only when it is on
 //! disk), and of each key the one that stands. A read that goes to the disk blocks its thread for as long as that takes.
 //!
-//! **The engine** is fjall. With 16 writers that each wait for their sync it takes 35,000 rows a second where redb takes
-//! 15,000, at 9 µs of CPU a row (128 writers) against 22; here nothing waits for a sync, and rows come in batches. Reading is
-//! where redb is better (2 µs a cached row against 5), but a chat server writes several rows for every one that it reads
-//! back, as its states are in the loops' caches. Measured with the example `embedded_cost` on two cores, six rows a message:
-//! 7–8 µs of the writer and 24 µs of CPU in all (saving, writing tables out and merging them included); 5 µs to read a message,
-//! 57 µs the last 50 of a chat, 1.8 µs to find that a row is not there. (Saving in order of keys made a third of that go away.)
-//!
-//! fjall syncs its own journal before it writes out a table, so its tables never get ahead of each other at a power cut. What
-//! its journal had not synced may then be torn; `repair` cuts that off where fjall itself would refuse to open.
+//! **The engine** is lsm-tree: tables, their filters, caches and merges, and the manifest that says which tables there are. A
+//! database around it (fjall, before) has a journal and sorted tables in memory of its own, a second time what the log and the
+//! overlay are: a sixth of all CPU of a message.
 
+mod expiry;
 mod keys;
+mod merger;
 mod open;
 mod overlay;
 mod ranges;
 mod read;
-mod repair;
 mod saver;
-mod sweep;
 mod values;
 
 #[cfg(test)]
@@ -43,8 +37,8 @@ use tokio::sync::oneshot;
 use crate::horizon::Horizon;
 use crate::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
 
+use keys::RowKey;
 use open::Shared;
-use overlay::Pending;
 use saver::Saver;
 use values::Stored;
 
@@ -58,16 +52,14 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct EmbeddedOptions {
     /// What says whether a row has expired.
     pub clock: Clock,
-    /// How long a row waits to be saved, so that repeated writes of a key become one.
+    /// How long a row waits to be saved at the most. Each time makes a table, and tables must be merged.
     pub save_every: Duration,
-    /// How many bytes of rows are saved before that time.
+    /// How many bytes of rows are saved before that time; as many the log may have to bring again.
     pub save_bytes: u64,
     /// How many bytes of rows may wait to be saved: a write beyond that waits.
     pub pending_bytes: u64,
     /// How much of what was read is kept in memory.
     pub cache_bytes: u64,
-    /// How often some of the expired rows are removed.
-    pub sweep_every: Duration,
 }
 
 impl EmbeddedOptions {
@@ -76,11 +68,10 @@ impl EmbeddedOptions {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            save_every: Duration::from_secs(1),
-            save_bytes: 8 << 20,
-            pending_bytes: 64 << 20,
+            save_every: Duration::from_secs(600),
+            save_bytes: 32 << 20,
+            pending_bytes: 128 << 20,
             cache_bytes: 64 << 20,
-            sweep_every: Duration::from_secs(10),
         }
     }
 }
@@ -120,10 +111,10 @@ impl Embedded {
         Ok(Self(Arc::new(Open { shared, saver })))
     }
 
-    /// Saves all rows written so far whose entries are durable, and makes all that is saved durable.
+    /// Saves all rows written so far, durably, once the entries that they come from are durable.
     ///
     /// # Errors
-    /// The store has failed or is closed.
+    /// The store has failed or is closed, or the entries are not durable after 10 s.
     pub async fn sync(&self) -> Result<(), StoreError> {
         let (done, synced) = oneshot::channel();
         self.0.shared.queue.ask_sync(done)?;
@@ -162,30 +153,21 @@ impl Embedded {
     }
 }
 
-fn pend(shared: &Shared, writes: &[Write]) -> Vec<Pending> {
-    let numbers = shared.queue.numbers(writes.len() as u64)..;
-    let pend = |(write, number): (&Write, u64)| {
-        let (key, shard) = keys::encode(&write.key);
+fn encode(writes: &[Write]) -> Vec<(RowKey, Stored)> {
+    let encode = |write: &Write| {
+        let key = keys::encode(&write.key);
         let stored = Stored::encode(key.table(), write);
-        Pending {
-            key,
-            shard,
-            stored,
-            number,
-        }
+        (key, stored)
     };
-    writes.iter().zip(numbers).map(pend).collect()
+    writes.iter().map(encode).collect()
 }
 
 impl Store for Embedded {
     async fn write(&self, rows: impl Writes) -> Result<(), StoreError> {
         self.room().await?;
         let shared = &self.0.shared;
-        // What these rows come from was appended before now.
-        let after = shared.horizon.appended();
-        let mut pending = pend(shared, rows.as_ref());
-        shared.overlay.put(&mut pending);
-        shared.queue.push(after, pending, shared.options.save_bytes)
+        let bytes = shared.overlay.put(encode(rows.as_ref()));
+        shared.queue.grown(bytes, shared.options.save_bytes)
     }
 
     async fn write_state(&self, actor: ActorKey, parts: impl Writes) -> Result<(), StoreError> {
@@ -201,10 +183,8 @@ impl Store for Embedded {
         }
         self.room().await?;
         let shared = &self.0.shared;
-        let after = shared.horizon.appended();
-        let mut pending = pend(shared, parts);
-        shared.overlay.put_together(&mut pending);
-        shared.queue.push(after, pending, shared.options.save_bytes)
+        let bytes = shared.overlay.put_together(encode(parts));
+        shared.queue.grown(bytes, shared.options.save_bytes)
     }
 
     async fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {

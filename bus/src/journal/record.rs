@@ -100,8 +100,8 @@ impl Header {
             return Err(format!("has layout {layout}, this version reads {LAYOUT}"));
         }
         let partitions = u32_at(bytes, 28) as usize;
-        if partitions > usize::from(MAX_PARTITIONS) {
-            return Err("names too many partitions".to_owned());
+        if partitions == 0 || partitions > usize::from(MAX_PARTITIONS) {
+            return Err(format!("names {partitions} partitions"));
         }
         let end = FIXED + 8 * partitions;
         if crc32c::crc32c(&bytes[..end]) != u32_at(bytes, end) {

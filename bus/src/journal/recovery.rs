@@ -46,7 +46,6 @@ pub(super) fn recover(
     let mut reading = Reading {
         disk,
         place: place.clone(),
-        partitions,
         state: None,
     };
     let mut sealed = VecDeque::new();
@@ -186,7 +185,6 @@ impl Segment {
 struct Reading<'a> {
     disk: &'a dyn Disk,
     place: String,
-    partitions: u16,
     state: Option<State>,
 }
 
@@ -224,17 +222,6 @@ impl Reading<'_> {
 
     /// Checks that a segment begins where the one before it ended.
     fn join(&mut self, name: &str, header: &Header) -> Result<(), JournalError> {
-        if header.before.len() != usize::from(self.partitions) {
-            let why = format!(
-                "made for {} partitions, not for {}",
-                header.before.len(),
-                self.partitions
-            );
-            return Err(JournalError::Foreign {
-                place: self.place.clone(),
-                why,
-            });
-        }
         if segment_name(header.index) != name {
             return Err(self.damaged(name, 0, format!("it is segment {} by its header", header.index)));
         }

@@ -275,13 +275,19 @@ fn a_damaged_or_missing_earlier_segment_is_refused() {
 }
 
 #[test]
-fn what_is_not_a_journal_or_has_other_partitions_is_refused() {
+fn what_is_not_a_journal_is_refused() {
     let disk = SimulatedDisk::new();
     disk.create("notes.txt", 10).unwrap();
     assert!(matches!(open(&disk).err().unwrap(), JournalError::Foreign { .. }));
+}
+
+#[test]
+fn a_journal_keeps_the_partitions_that_it_was_made_with() {
     let disk = three_batches();
-    let error = Journal::recover(&disk, PARTITIONS + 1, SEGMENT).err().unwrap();
-    assert!(matches!(error, JournalError::Foreign { .. }));
+    for wanted in [1, PARTITIONS, PARTITIONS + 1] {
+        let recovered = Journal::recover(&disk, wanted, SEGMENT).unwrap();
+        assert_eq!(recovered.partitions.len(), usize::from(PARTITIONS));
+    }
 }
 
 #[test]

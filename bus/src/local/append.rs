@@ -74,6 +74,11 @@ impl Core {
         }
     }
 
+    pub(super) fn partitions(&self) -> u16 {
+        // No journal has more than fit.
+        u16::try_from(self.parts.len()).unwrap_or(u16::MAX)
+    }
+
     pub(super) fn part(&self, partition: Partition) -> Option<&Part> {
         self.parts.get(usize::from(partition.0))
     }

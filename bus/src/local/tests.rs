@@ -47,6 +47,25 @@ fn online(user: &str) -> ToGateway {
 }
 
 #[tokio::test]
+async fn a_log_keeps_the_partitions_that_it_was_made_with() {
+    let disk = SimulatedDisk::new();
+    let with = |partitions| {
+        let options = LocalOptions {
+            partitions,
+            ..options()
+        };
+        Local::open_on(Arc::new(disk.clone()), options).unwrap()
+    };
+    let bus = with(4);
+    assert_eq!(append(&bus, P, "here").await.seq, 1);
+    bus.close();
+    drop(bus);
+    let bus = with(2);
+    assert_eq!(bus.partitions(), 4);
+    assert_eq!(append(&bus, P, "on").await.seq, 2);
+}
+
+#[tokio::test]
 async fn passes_the_suite() {
     conformance::all(async || {
         let disk = SimulatedDisk::new();

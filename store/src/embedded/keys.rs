@@ -1,8 +1,9 @@
 //! The tables of the embedded store, and the bytes of their keys. (`values` has what the values begin with.)
 //!
-//! Keys are in the order of what they hold: numbers are big-endian, and a text that is followed by something ends in a
-//! zero byte, which no id contains. What stands before `|` is the partition key: the rows of every
-//! [`Range`] share one, and a shard of the overlay holds all of them.
+//! A key begins with its shard (2 bytes) and its table (1), so all tables are in one order, and what a shard of the overlay
+//! holds is a run of it. Behind that keys are in the order of what they hold: numbers are big-endian, and a text that is
+//! followed by something ends in a zero byte, which no id contains. What stands before `|` is the partition key: the rows of
+//! every [`Range`](crate::Range) share one, and it tells the shard, by a hash that must never change.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
@@ -20,22 +21,23 @@
 //! | reach | partition | timestamp, row |
 //!
 //! Ids, buckets, `up_to`, timestamps and expiries (milliseconds, 0 for never) take 8 bytes, a partition 2, a kind 1 (`d`, `r`).
-//! In memory a key has its table beside it, so that the rows of all tables are in one order.
 
 use std::cell::Cell;
-use std::hash::{DefaultHasher, Hasher};
 
 use confab_chat::limits::BUCKET_MESSAGES;
 use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, DeviceId, Partition, UserId};
-use fjall::Slice;
+use lsm_tree::Slice;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::values::number_at;
 
 use crate::{Key, StatePart, StoreError};
 
 /// How many shards the overlay has. Rows of one partition key are in one.
-pub(super) const SHARDS: u64 = 1024;
+pub(super) const SHARDS: u16 = 1024;
+/// What a key begins with: its shard and its table.
+const PREFIX: usize = 3;
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,100 +114,96 @@ impl Table {
     }
 }
 
-/// A key as it stands in memory: its table, and its bytes there.
+/// A key as it stands in memory and on disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RowKey {
-    table: Table,
-    bytes: Slice,
-}
+pub(super) struct RowKey(Slice);
 
 impl RowKey {
     pub(super) fn table(&self) -> Table {
-        self.table
+        // Every key has a table: those from disk come out of a range that is in one.
+        Self::table_of(&self.0).unwrap_or(Table::Messages)
     }
 
-    /// The key as it stands on disk.
+    /// The table of a key's bytes, if they are a key.
+    pub(super) fn table_of(bytes: &[u8]) -> Option<Table> {
+        let number = bytes.get(PREFIX - 1)?;
+        Table::ALL.get(usize::from(*number)).copied()
+    }
+
+    pub(super) fn shard(&self) -> usize {
+        let shard = self.0.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+        usize::from(shard % SHARDS)
+    }
+
     pub(super) fn on_disk(&self) -> &Slice {
-        &self.bytes
+        &self.0
     }
 
-    pub(super) fn from_disk(table: Table, bytes: Slice) -> Self {
-        Self { table, bytes }
+    pub(super) fn from_disk(bytes: Slice) -> Self {
+        Self(bytes)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.0.len()
     }
 }
 
 /// Builds keys.
-pub(super) struct KeyWriter {
-    table: Table,
-    bytes: Vec<u8>,
-    shard: u64,
-}
+pub(super) struct KeyWriter(Vec<u8>);
 
 impl KeyWriter {
-    pub(super) fn new(table: Table) -> Self {
-        Self {
-            table,
-            bytes: SCRATCH.take(),
-            shard: 0,
-        }
+    fn new(shard: u16, table: Table) -> Self {
+        let mut bytes = SCRATCH.take();
+        bytes.extend_from_slice(&shard.to_be_bytes());
+        bytes.push(table as u8);
+        Self(bytes)
     }
 
     /// Begins a key with its partition key.
     pub(super) fn under(table: Table, text: &str) -> Self {
-        let mut writer = Self::new(table).text(text);
-        writer.shard = shard_of(text.as_bytes());
-        writer
+        // Below a small number by construction.
+        let shard = u16::try_from(xxh3_64(text.as_bytes()) % u64::from(SHARDS)).unwrap_or(0);
+        Self::new(shard, table).text(text)
     }
 
     pub(super) fn text(mut self, text: &str) -> Self {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.bytes.push(0);
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(0);
         self
     }
 
     /// A text that nothing follows.
     fn last(mut self, text: &str) -> Self {
-        self.bytes.extend_from_slice(text.as_bytes());
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 
     pub(super) fn number(mut self, number: u64) -> Self {
-        self.bytes.extend_from_slice(&number.to_be_bytes());
+        self.0.extend_from_slice(&number.to_be_bytes());
         self
     }
 
     pub(super) fn byte(mut self, byte: u8) -> Self {
-        self.bytes.push(byte);
+        self.0.push(byte);
         self
     }
 
     /// Turns the key into the first one behind all that begin with it.
     pub(super) fn behind(mut self) -> Self {
-        while self.bytes.last() == Some(&u8::MAX) {
-            self.bytes.pop();
+        while self.0.last() == Some(&u8::MAX) {
+            self.0.pop();
         }
-        if let Some(last) = self.bytes.last_mut() {
+        if let Some(last) = self.0.last_mut() {
             *last += 1;
         }
         self
     }
 
-    pub(super) fn shard(&self) -> u64 {
-        self.shard
-    }
-
     pub(super) fn finish(mut self) -> RowKey {
-        let bytes = Slice::new(&self.bytes);
-        self.bytes.clear();
-        SCRATCH.set(self.bytes);
-        RowKey {
-            table: self.table,
-            bytes,
-        }
+        let key = RowKey(Slice::new(&self.0));
+        self.0.clear();
+        SCRATCH.set(self.0);
+        key
     }
 }
 
@@ -214,14 +212,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-fn shard_of(partition_key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(partition_key);
-    hasher.finish() % SHARDS
-}
-
-/// The key's bytes, and its shard.
-pub(super) fn encode(key: &Key) -> (RowKey, u64) {
+pub(super) fn encode(key: &Key) -> RowKey {
     let table = Table::of(key);
     let writer = match key {
         Key::Message(chat, id) => KeyWriter::under(table, chat.as_str()).number(*id),
@@ -243,14 +234,12 @@ pub(super) fn encode(key: &Key) -> (RowKey, u64) {
         Key::Cursor(user, device) => KeyWriter::under(table, user.as_str()).last(device.as_str()),
         Key::User(user) => KeyWriter::under(table, user.as_str()),
         Key::Checkpoint(partition) | Key::Reach(partition) => {
-            let mut writer = KeyWriter::new(table);
-            writer.bytes.extend_from_slice(&partition.0.to_be_bytes());
-            writer.shard = u64::from(partition.0) % SHARDS;
+            let mut writer = KeyWriter::new(partition.0 % SHARDS, table);
+            writer.0.extend_from_slice(&partition.0.to_be_bytes());
             writer
         }
     };
-    let shard = writer.shard();
-    (writer.finish(), shard)
+    writer.finish()
 }
 
 /// Begins a key of an actor's state.
@@ -275,7 +264,8 @@ pub(super) fn kind_byte(kind: MarkKind) -> u8 {
 pub(super) fn decode(key: &RowKey) -> Result<Key, StoreError> {
     let table = key.table();
     let corrupt = || StoreError::Corrupt(format!("a key of {}", table.name()));
-    Reader(&key.bytes).key(table).ok_or_else(corrupt)
+    let bytes = key.0.get(PREFIX..).ok_or_else(corrupt)?;
+    Reader(bytes).key(table).ok_or_else(corrupt)
 }
 
 /// As [`decode`], after a key of the same range: what all of a range have in common is not read again.
@@ -283,7 +273,7 @@ pub(super) fn decode(key: &RowKey) -> Result<Key, StoreError> {
 /// # Errors
 /// `Corrupt`: it is none.
 pub(super) fn decode_after(previous: Option<&Key>, key: &RowKey) -> Result<Key, StoreError> {
-    let last = key.bytes.len().checked_sub(8).map(|at| number_at(&key.bytes, at));
+    let last = key.len().checked_sub(8).map(|at| number_at(&key.0, at));
     match (previous, last) {
         (Some(Key::Message(chat, _)), Some(id)) => Ok(Key::Message(chat.clone(), id)),
         (Some(Key::Inbox(user, _)), Some(id)) => Ok(Key::Inbox(user.clone(), id)),

@@ -1,27 +1,27 @@
 //! The parts of an open store, and how it is opened.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use confab_chat::Timestamp;
+use lsm_tree::config::BlockSizePolicy;
+use lsm_tree::{AbstractTree, AnyTree, Cache, Config, SequenceNumberCounter};
 
 use super::EmbeddedOptions;
-use super::keys::Table;
+use super::expiry::{Expiry, Merging};
+use super::merger::Merges;
 use super::overlay::Overlay;
-use super::repair;
 use super::saver::Queue;
 use crate::StoreError;
 use crate::horizon::Horizon;
 
-/// fjall's own journal is cut at this size.
-const JOURNAL_BYTES: u64 = 256 << 20;
-/// Rows that a busy table gathers in memory before it is written out, and a quiet one.
-const BUSY_TABLE_BYTES: u64 = 24 << 20;
-const QUIET_TABLE_BYTES: u64 = 8 << 20;
-/// Threads that write tables out and merge them. Of several fjall lets the first one wait for the others by taking their
-/// work and putting it back without a pause, which takes a core for as long as they merge.
-const THREADS: usize = 1;
+/// Says that a directory is a store of ours; locked while it is open.
+const LOCK: &str = "confab-store";
+/// Where the engine has its files.
+const TREE: &str = "tree";
+/// What is read from disk at once. Larger blocks are cheaper to write and to merge, smaller ones to find a single row in.
+const BLOCK_BYTES: u32 = 8 << 10;
 
 /// The store does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +39,13 @@ pub(super) struct Shared {
     pub(super) horizon: Arc<dyn Horizon>,
     pub(super) overlay: Overlay,
     pub(super) queue: Queue,
-    pub(super) database: Database,
-    /// By the tables' numbers.
-    tables: Vec<Keyspace>,
+    pub(super) tree: AnyTree,
+    /// The engine's count of saves and merges that readers see.
+    pub(super) visible: SequenceNumberCounter,
+    pub(super) merges: Merges,
+    pub(super) merging: Arc<Merging>,
+    /// Held until the store is closed.
+    _lock: File,
 }
 
 impl std::fmt::Debug for Shared {
@@ -58,83 +62,73 @@ impl Shared {
         options: EmbeddedOptions,
         horizon: Arc<dyn Horizon>,
     ) -> Result<Self, OpenError> {
-        let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
-        check_ours(directory)?;
-        let database = match open_database(directory, options.cache_bytes) {
-            // What fjall had not synced before a power cut may be in any state; it is ours to lose.
-            Err(fjall::Error::JournalRecovery(_)) => {
-                repair::cut_journal(directory).map_err(|error| failed(&error))?;
-                open_database(directory, options.cache_bytes)
-            }
-            other => other,
-        };
-        let database = database.map_err(|error| match error {
-            fjall::Error::Locked => OpenError::new(directory, "in use by another process"),
-            error => failed(&error),
-        })?;
-        let tables: Result<_, _> = Table::ALL
-            .iter()
-            .map(|table| open_table(&database, *table))
-            .collect();
-        let tables = tables.map_err(|error| failed(&error))?;
-        let (overlay, queue) = (Overlay::new(), Queue::new());
+        let lock = take(directory)?;
+        let merging = Arc::new(Merging::default());
+        let (counter, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let tree = Config::new(directory.join(TREE), counter.clone(), visible.clone())
+            .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
+            .use_cache(Arc::new(Cache::with_capacity_bytes(options.cache_bytes)))
+            .with_compaction_filter_factory(Some(Arc::new(Expiry(Arc::clone(&merging)))))
+            .open()
+            .map_err(|error| OpenError::new(directory, &error.to_string()))?;
+        let next = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
+        counter.fetch_max(next);
+        visible.fetch_max(next);
         Ok(Self {
             options,
             horizon,
-            overlay,
-            queue,
-            database,
-            tables,
+            overlay: Overlay::new(),
+            queue: Queue::new(),
+            tree,
+            visible,
+            merges: Merges::default(),
+            merging,
+            _lock: lock,
         })
     }
 
-    pub(super) fn table(&self, table: Table) -> &Keyspace {
-        &self.tables[table as usize]
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp((self.options.clock)())
     }
 
     /// Why the store does not answer any more.
     pub(super) fn gone(&self) -> StoreError {
         StoreError::Unavailable(self.queue.why_stopped())
     }
-}
 
-/// Refuses a directory that holds something else.
-fn check_ours(directory: &Path) -> Result<(), OpenError> {
-    fs::create_dir_all(directory).map_err(|error| OpenError::new(directory, &error.to_string()))?;
-    let mut inside =
-        fs::read_dir(directory).map_err(|error| OpenError::new(directory, &error.to_string()))?;
-    if inside.next().is_some() && !directory.join("keyspaces").is_dir() {
-        return Err(OpenError::new(
-            directory,
-            "not a store: it is not empty and holds no keyspaces",
-        ));
+    /// The store takes no writes any more.
+    pub(super) fn fail(&self, error: &StoreError) {
+        tracing::error!(%error, "the store has failed; it takes no writes any more");
+        self.queue.fail(&error.to_string());
     }
-    Ok(())
 }
 
-fn open_database(directory: &Path, cache_bytes: u64) -> fjall::Result<Database> {
-    Database::builder(directory)
-        .cache_size(cache_bytes)
-        .max_journaling_size(JOURNAL_BYTES)
-        .manual_journal_persist(true)
-        .worker_threads(THREADS)
-        .open()
+/// Takes a directory that is ours, or that can become ours.
+fn take(directory: &Path) -> Result<File, OpenError> {
+    let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
+    fs::create_dir_all(directory).map_err(|error| failed(&error))?;
+    let lock = directory.join(LOCK);
+    let mut inside = fs::read_dir(directory).map_err(|error| failed(&error))?;
+    if !lock.exists() && inside.next().is_some() {
+        let why = if directory.join("keyspaces").is_dir() {
+            "a store as it was before the first release, which cannot be read any more: begin with another directory"
+        } else {
+            "not a store: it is not empty and was not made by this service"
+        };
+        return Err(OpenError::new(directory, why));
+    }
+    let lock = File::create(lock).map_err(|error| failed(&error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::new(directory, "in use by another process")),
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
 }
 
-fn open_table(database: &Database, table: Table) -> fjall::Result<Keyspace> {
-    let bytes = match table {
-        Table::Messages | Table::Inbox | Table::State | Table::Marks => BUSY_TABLE_BYTES,
-        _ => QUIET_TABLE_BYTES,
-    };
-    database.keyspace(table.name(), || {
-        KeyspaceCreateOptions::default().max_memtable_size(bytes)
-    })
-}
-
-/// What fjall says, as this crate says it.
-pub(super) fn store_error(error: &fjall::Error) -> StoreError {
+/// What the engine says, as this crate says it.
+pub(super) fn store_error(error: &lsm_tree::Error) -> StoreError {
     match error {
-        fjall::Error::Io(_) | fjall::Error::Poisoned => StoreError::Unavailable(error.to_string()),
+        lsm_tree::Error::Io(_) => StoreError::Unavailable(error.to_string()),
         _ => StoreError::Corrupt(error.to_string()),
     }
 }

@@ -1,114 +1,151 @@
 //! The rows that are not saved yet, as readers see them.
 //!
-//! Of each key the row that stands, in shards by partition key: whoever holds a shard's lock sees all rows of a [`Range`](crate::Range),
-//! and of an actor's state either all parts of a batch or none.
+//! Two generations, in shards by partition key: the fresh rows, and those that are being saved. Whoever holds a shard's lock
+//! sees all rows of a [`Range`](crate::Range) that are not on disk yet, and of an actor's state either all parts of a batch
+//! or none. Of a key that both generations have the fresh row stands: one that does not is never put in.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::keys::{RowKey, SHARDS};
 use super::values::Stored;
 
-#[derive(Debug)]
-pub(super) struct Overlay(Box<[Mutex<BTreeMap<RowKey, Fresh>>]>);
+/// What a row takes in memory beside its bytes, roughly.
+const ROW_OVERHEAD: usize = 120;
 
-/// A row that is not saved yet.
+/// Rows in order of their keys.
+pub(super) type Rows = BTreeMap<RowKey, Stored>;
+
 #[derive(Debug)]
-struct Fresh {
-    stored: Stored,
-    /// Which write made it.
-    number: u64,
+pub(super) struct Overlay {
+    shards: Box<[Mutex<Shard>]>,
+    /// Shared by writers for as long as they put the rows of one write in, so that a generation has all of them or none.
+    line: RwLock<()>,
 }
 
-/// A row that waits to be saved.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) key: RowKey,
-    pub(super) shard: u64,
-    pub(super) stored: Stored,
-    pub(super) number: u64,
+#[derive(Debug, Default)]
+struct Shard {
+    fresh: Rows,
+    saving: Arc<Rows>,
 }
+
+/// All rows that are being saved, one map a shard, in order.
+pub(super) type Generation = Vec<Arc<Rows>>;
 
 impl Overlay {
     pub(super) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            line: RwLock::new(()),
+        }
     }
 
-    fn shard(&self, shard: u64) -> &Mutex<BTreeMap<RowKey, Fresh>> {
-        // Below a small number by construction.
-        &self.0[usize::try_from(shard).unwrap_or(0)]
+    fn shard(&self, key: &RowKey) -> &Mutex<Shard> {
+        &self.shards[key.shard()]
     }
 
-    /// Puts rows in, each at its own moment. Keeps in `rows` those that stand now.
-    pub(super) fn put(&self, rows: &mut Vec<Pending>) {
-        rows.retain(|row| put(&mut self.shard(row.shard).lock(), row));
+    /// Puts the rows of one write in, each at its own moment. Returns how many bytes more there are now.
+    pub(super) fn put(&self, rows: Vec<(RowKey, Stored)>) -> usize {
+        let _line = self.line.read();
+        let put = |(key, stored)| self.shard(&key).lock().put(key, stored);
+        rows.into_iter().map(put).sum()
     }
 
-    /// Puts rows of one shard in, all at one moment. Keeps in `rows` those that stand now.
-    pub(super) fn put_together(&self, rows: &mut Vec<Pending>) {
-        let Some(first) = rows.first() else { return };
-        let mut shard = self.shard(first.shard).lock();
-        rows.retain(|row| put(&mut shard, row));
+    /// Puts rows of one shard in, all at one moment. Returns how many bytes more there are now.
+    pub(super) fn put_together(&self, rows: Vec<(RowKey, Stored)>) -> usize {
+        let Some((first, _)) = rows.first() else { return 0 };
+        let _line = self.line.read();
+        let mut shard = self.shard(first).lock();
+        rows.into_iter().map(|(key, stored)| shard.put(key, stored)).sum()
     }
 
-    pub(super) fn get(&self, key: &RowKey, shard: u64) -> Option<Stored> {
-        self.shard(shard)
-            .lock()
-            .get(key)
-            .map(|fresh| fresh.stored.clone())
+    pub(super) fn get(&self, key: &RowKey) -> Option<Stored> {
+        self.shard(key).lock().get(key).cloned()
     }
 
-    /// All rows from one key to before another, for each of these spans, at one moment.
-    pub(super) fn range(&self, spans: &[(RowKey, RowKey)], shard: u64) -> Vec<(RowKey, Stored)> {
-        let shard = self.shard(shard).lock();
-        let rows = spans.iter().flat_map(|(from, to)| shard.range(from..to));
-        rows.map(|(key, fresh)| (key.clone(), fresh.stored.clone()))
+    /// All rows from one key to before another, for each of these spans of one shard, at one moment.
+    pub(super) fn range(&self, spans: &[(RowKey, RowKey)]) -> Vec<(RowKey, Stored)> {
+        let Some((first, _)) = spans.first() else {
+            return Vec::new();
+        };
+        let shard = self.shard(first).lock();
+        spans
+            .iter()
+            .flat_map(|(from, to)| shard.range(from, to))
             .collect()
     }
 
     /// The last row from one key to before another.
-    pub(super) fn last(&self, from: &RowKey, to: &RowKey, shard: u64) -> Option<RowKey> {
-        self.shard(shard)
-            .lock()
-            .range(from..to)
-            .next_back()
-            .map(|(key, _)| key.clone())
+    pub(super) fn last(&self, from: &RowKey, to: &RowKey) -> Option<RowKey> {
+        let shard = self.shard(from).lock();
+        let last = |rows: &Rows| rows.range(from..to).next_back().map(|(key, _)| key.clone());
+        last(&shard.fresh).max(last(&shard.saving))
     }
 
-    /// Takes saved rows out, those of a shard one after the other, except where a later write has replaced one.
-    pub(super) fn remove(&self, rows: &[&Pending]) {
-        for rows in rows.chunk_by(|a, b| a.shard == b.shard) {
-            let mut shard = self.shard(rows[0].shard).lock();
-            for row in rows {
-                if let Entry::Occupied(fresh) = shard.entry(row.key.clone())
-                    && fresh.get().number == row.number
-                {
-                    fresh.remove();
-                }
-            }
+    /// Draws the line: what is fresh now is to be saved, and what comes goes behind it. `at` is called while no write is under
+    /// way.
+    pub(super) fn rotate<T>(&self, at: impl FnOnce() -> T) -> (Generation, T) {
+        let _line = self.line.write();
+        let rotate = |shard: &Mutex<Shard>| {
+            let mut shard = shard.lock();
+            shard.saving = Arc::new(std::mem::take(&mut shard.fresh));
+            Arc::clone(&shard.saving)
+        };
+        (self.shards.iter().map(rotate).collect(), at())
+    }
+
+    /// What was being saved is on disk.
+    pub(super) fn settle(&self) {
+        let empty = Arc::new(Rows::new());
+        for shard in &self.shards {
+            let saved = std::mem::replace(&mut shard.lock().saving, Arc::clone(&empty));
+            drop(saved);
         }
     }
 }
 
-/// Whether the row stands now. One that does not is older than (or the same as) one that will be saved.
-fn put(shard: &mut BTreeMap<RowKey, Fresh>, row: &Pending) -> bool {
-    let fresh = || Fresh {
-        stored: row.stored.clone(),
-        number: row.number,
-    };
-    match shard.entry(row.key.clone()) {
-        Entry::Vacant(place) => {
-            place.insert(fresh());
-            true
-        }
-        Entry::Occupied(mut place) => {
-            let stands = row.stored.beats(&place.get().stored);
-            if stands {
-                place.insert(fresh());
+impl Shard {
+    /// Puts a row in unless another one stands. Returns how many bytes more there are now.
+    fn put(&mut self, key: RowKey, stored: Stored) -> usize {
+        match self.fresh.entry(key) {
+            Entry::Occupied(mut place) => {
+                let earlier = place.get().len();
+                if stored.beats(place.get()) {
+                    place.insert(stored);
+                }
+                place.get().len().saturating_sub(earlier)
             }
-            stands
+            Entry::Vacant(place) => {
+                let saving = self.saving.get(place.key());
+                if saving.is_some_and(|saving| !stored.beats(saving)) {
+                    return 0;
+                }
+                let bytes = place.key().len() + stored.len() + ROW_OVERHEAD;
+                place.insert(stored);
+                bytes
+            }
         }
+    }
+
+    fn get(&self, key: &RowKey) -> Option<&Stored> {
+        self.fresh.get(key).or_else(|| self.saving.get(key))
+    }
+
+    fn range(&self, from: &RowKey, to: &RowKey) -> Vec<(RowKey, Stored)> {
+        let rows = |rows: &Rows| -> Vec<_> {
+            let rows = rows.range(from..to);
+            rows.map(|(key, stored)| (key.clone(), stored.clone())).collect()
+        };
+        let (mut all, saving) = (rows(&self.fresh), rows(&self.saving));
+        if !saving.is_empty() {
+            all.extend(saving);
+            // The sort is stable: of two the fresh one comes first.
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            all.dedup_by(|(later, _), (first, _)| later == first);
+        }
+        all
     }
 }

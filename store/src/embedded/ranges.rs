@@ -10,8 +10,6 @@ use crate::{Key, Range};
 /// The keys of a range: some runs of them, in order.
 pub(super) struct Spans {
     pub(super) table: Table,
-    /// The shard of the partition key.
-    pub(super) shard: u64,
     /// From a key to before another.
     pub(super) runs: Vec<(RowKey, RowKey)>,
     /// Of the marks in them, only these (bucket ends are coarser than a range may be).
@@ -23,7 +21,7 @@ impl Spans {
     /// in buckets that nobody has reached, and those are not looked at.
     pub(super) fn of<E>(
         range: &Range,
-        last: impl FnOnce(&RowKey, &RowKey, u64) -> Result<Option<Key>, E>,
+        last: impl FnOnce(&RowKey, &RowKey) -> Result<Option<Key>, E>,
     ) -> Result<Self, E> {
         Ok(match range {
             Range::Messages { chat, from, to } => numbers(Table::Messages, chat.as_str(), *from, *to),
@@ -34,11 +32,9 @@ impl Spans {
             Range::AllMarks { chat, from, to } => {
                 let bucket =
                     |up_to| KeyWriter::under(Table::Marks, chat.as_str()).number(up_to / BUCKET_MESSAGES);
-                let shard = bucket(0).shard();
                 let runs = run(bucket(*from), bucket(*to).behind(), from <= to);
                 Self {
                     table: Table::Marks,
-                    shard,
                     runs,
                     up_to: Some((*from, *to)),
                 }
@@ -51,8 +47,7 @@ impl Spans {
                 to,
             } => {
                 let under = || KeyWriter::under(Table::Marks, chat.as_str());
-                let shard = under().shard();
-                let highest = last(&under().finish(), &under().behind().finish(), shard)?;
+                let highest = last(&under().finish(), &under().behind().finish())?;
                 let highest = match highest {
                     Some(Key::Mark(_, _, _, up_to)) => bucket_end(up_to),
                     _ => 0,
@@ -60,7 +55,6 @@ impl Spans {
                 let runs = mark_runs(chat, user, *kind, *from, (*to).min(highest));
                 Self {
                     table: Table::Marks,
-                    shard,
                     runs,
                     up_to: None,
                 }
@@ -104,23 +98,18 @@ fn mark_runs(chat: &ChatKey, user: &UserId, kind: MarkKind, from: u64, to: u64) 
 
 fn numbers(table: Table, under: &str, from: u64, to: u64) -> Spans {
     let key = |number| KeyWriter::under(table, under).number(number);
-    let shard = key(0).shard();
     Spans {
         table,
-        shard,
         runs: run(key(from), key(to).behind(), from <= to),
         up_to: None,
     }
 }
 
 fn all(under: impl Fn() -> KeyWriter) -> Spans {
-    let (first, behind) = (under(), under().behind());
-    let shard = first.shard();
-    let first = first.finish();
+    let first = under().finish();
     Spans {
         table: first.table(),
-        shard,
-        runs: vec![(first, behind.finish())],
+        runs: vec![(first, under().behind().finish())],
         up_to: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use confab_chat::Timestamp;
-use fjall::Readable;
+use lsm_tree::{AbstractTree, Guard, SeqNo};
 
 use super::keys::{self, RowKey, Table};
 use super::open::{Shared, store_error};
@@ -15,13 +15,13 @@ type Row = (RowKey, Stored);
 
 impl Shared {
     pub(super) fn get(&self, key: Key) -> Result<Option<Record>, StoreError> {
-        let (row_key, shard) = keys::encode(&key);
+        let row_key = keys::encode(&key);
         let table = row_key.table();
-        let fresh = self.overlay.get(&row_key, shard);
+        let fresh = self.overlay.get(&row_key);
         let stands = match fresh {
             Some(fresh) if table.is_insert_only() => Some(fresh),
             fresh => {
-                let saved = self.saved(table, &row_key)?;
+                let saved = self.saved(&row_key)?;
                 match (fresh, saved) {
                     (Some(fresh), Some(saved)) => Some(if saved.beats(&fresh) { saved } else { fresh }),
                     (fresh, saved) => fresh.or(saved),
@@ -34,18 +34,18 @@ impl Shared {
     }
 
     /// The row as it is saved.
-    pub(super) fn saved(&self, table: Table, key: &RowKey) -> Result<Option<Stored>, StoreError> {
-        let found = self
-            .table(table)
-            .get(key.on_disk())
-            .map_err(|error| store_error(&error))?;
-        found.map(|bytes| Stored::from_disk(table, bytes)).transpose()
+    pub(super) fn saved(&self, key: &RowKey) -> Result<Option<Stored>, StoreError> {
+        let found = self.tree.get(key.on_disk(), SeqNo::MAX);
+        let found = found.map_err(|error| store_error(&error))?;
+        found
+            .map(|bytes| Stored::from_disk(key.table(), bytes))
+            .transpose()
     }
 
     pub(super) fn scan(&self, range: &Range, take: Take) -> Result<Vec<Record>, StoreError> {
-        let spans = Spans::of(range, |from, to, shard| self.last_key(from, to, shard))?;
+        let spans = Spans::of(range, |from, to| self.last_key(from, to))?;
         // The overlay first: what leaves it in between is on disk by then.
-        let mut fresh = self.overlay.range(&spans.runs, spans.shard);
+        let mut fresh = self.overlay.range(&spans.runs);
         let (limit, down) = match take {
             Take::All => (usize::MAX, false),
             Take::First(limit) => (limit, false),
@@ -76,20 +76,17 @@ impl Shared {
     ) -> Result<(), StoreError> {
         let order = |a: &RowKey, b: &RowKey| if down { b.cmp(a) } else { a.cmp(b) };
         let mut fresh = fresh.into_iter().peekable();
-        // One snapshot, so that a batch that is saved meanwhile is seen whole or not at all.
-        let snapshot = self.database.snapshot();
         let mut runs: Vec<_> = spans.runs.iter().collect();
         if down {
             runs.reverse();
         }
         for (from, to) in runs {
-            let mut saved = snapshot.range(
-                self.table(spans.table),
-                from.on_disk().clone()..to.on_disk().clone(),
-            );
+            // A run is read as it was at one moment, so a batch that is saved meanwhile is seen whole or not at all. Only marks
+            // have several runs, and of them each row stands for itself.
+            let mut saved = self.on_disk(from, to);
             while let Some(guard) = if down { saved.next_back() } else { saved.next() } {
                 let (key, stored) = guard.into_inner().map_err(|error| store_error(&error))?;
-                let key = RowKey::from_disk(spans.table, key);
+                let key = RowKey::from_disk(key);
                 let mut stored = Stored::from_disk(spans.table, stored)?;
                 while let Some(row) = fresh.next_if(|row| order(&row.0, &key) == Ordering::Less) {
                     if !found.take(&row.0, &row.1)? {
@@ -115,23 +112,21 @@ impl Shared {
     }
 
     /// The last key from one to before another.
-    fn last_key(&self, from: &RowKey, to: &RowKey, shard: u64) -> Result<Option<Key>, StoreError> {
-        let fresh = self.overlay.last(from, to, shard);
-        let table = from.table();
-        let saved = self
-            .table(table)
-            .range(from.on_disk().clone()..to.on_disk().clone())
-            .next_back();
-        let saved = saved
-            .map(fjall::Guard::key)
-            .transpose()
-            .map_err(|error| store_error(&error))?;
-        let saved = saved.map(|key| RowKey::from_disk(table, key));
+    fn last_key(&self, from: &RowKey, to: &RowKey) -> Result<Option<Key>, StoreError> {
+        let fresh = self.overlay.last(from, to);
+        let saved = self.on_disk(from, to).next_back().map(Guard::key).transpose();
+        let saved = saved.map_err(|error| store_error(&error))?.map(RowKey::from_disk);
         fresh.max(saved).map(|key| keys::decode(&key)).transpose()
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        Timestamp((self.options.clock)())
+    /// The saved rows from one key to before another.
+    fn on_disk(
+        &self,
+        from: &RowKey,
+        to: &RowKey,
+    ) -> impl DoubleEndedIterator<Item = impl Guard + use<>> + use<> {
+        let range = from.on_disk().clone()..to.on_disk().clone();
+        self.tree.range(range, SeqNo::MAX, None)
     }
 }
 

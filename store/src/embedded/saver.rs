@@ -1,35 +1,34 @@
-//! The thread that saves rows, and the queue it takes them from.
+//! The thread that saves rows, and what it waits for.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use fjall::PersistMode;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
+use super::keys::RowKey;
+use super::merger;
 use super::open::{Shared, store_error};
-use super::overlay::Pending;
-use super::sweep::Sweep;
+use super::overlay::Generation;
+use super::values::Stored;
 use crate::StoreError;
 
-/// What a row takes in memory beside its bytes, roughly.
-const ROW_OVERHEAD: usize = 200;
-/// Most bytes of rows in one batch.
-const BATCH_BYTES: u64 = 16 << 20;
+/// How often it is looked whether the log has become durable that rows come from.
+const HORIZON_TICK: Duration = Duration::from_millis(1);
+/// How long whoever asked for a sync waits for that.
+const HORIZON_WAIT: Duration = Duration::from_secs(10);
 
 type Done = oneshot::Sender<Result<(), StoreError>>;
 
-/// Rows that wait to be saved, in the order in which they were written.
+/// How much waits to be saved, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
-    numbers: AtomicU64,
-    /// Bytes that wait.
+    /// Bytes of rows that are not on disk.
     bytes: AtomicU64,
     /// Rings when there is room again, and at the end.
     progress: Notify,
@@ -37,29 +36,19 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    groups: VecDeque<Group>,
+    /// When the oldest fresh row came.
+    since: Option<Instant>,
+    /// Bytes of fresh rows.
+    fresh: u64,
     syncs: Vec<Done>,
-    /// The saver waits for the first group, and has no time set.
-    idle: bool,
-    /// There is so much that it should not wait any longer.
-    urgent: bool,
     closed: bool,
     failed: Option<String>,
 }
 
-/// The rows of one write: saved together.
-#[derive(Debug)]
-struct Group {
-    /// How many log entries must be durable before it may be saved.
-    after: u64,
-    bytes: u64,
-    rows: Vec<Pending>,
-}
-
 /// What the saver has to do.
 struct Work {
-    groups: Vec<Group>,
     syncs: Vec<Done>,
+    /// It is the last.
     closed: bool,
 }
 
@@ -68,37 +57,35 @@ impl Queue {
         Self {
             state: Mutex::default(),
             wake: Condvar::new(),
-            numbers: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             progress: Notify::new(),
         }
     }
 
-    /// The first of so many numbers that nobody else gets.
-    pub(super) fn numbers(&self, count: u64) -> u64 {
-        self.numbers.fetch_add(count, Ordering::Relaxed)
-    }
-
-    /// Adds rows, to be saved once `after` log entries are durable.
-    pub(super) fn push(&self, after: u64, rows: Vec<Pending>, urgent_at: u64) -> Result<(), StoreError> {
-        let bytes = rows
-            .iter()
-            .map(|row| (row.key.len() + row.stored.len() + ROW_OVERHEAD) as u64)
-            .sum();
+    /// So many bytes of rows were put into the overlay. With `urgent_at` of them they are saved without waiting longer.
+    pub(super) fn grown(&self, bytes: usize, urgent_at: u64) -> Result<(), StoreError> {
+        let bytes = bytes as u64;
         let mut state = self.state.lock();
         state.check()?;
-        if rows.is_empty() {
+        if bytes == 0 {
             return Ok(());
         }
-        state.groups.push_back(Group { after, bytes, rows });
-        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let urgent = waiting >= urgent_at && !state.urgent;
-        state.urgent |= urgent;
-        if std::mem::take(&mut state.idle) || urgent {
-            drop(state);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = state.fresh;
+        state.fresh += bytes;
+        let first = state.since.is_none();
+        state.since.get_or_insert_with(Instant::now);
+        let urgent = before < urgent_at && state.fresh >= urgent_at;
+        drop(state);
+        if first || urgent {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Whether the store takes rows.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.state.lock().check()
     }
 
     /// Waits until fewer bytes than `most` wait.
@@ -108,7 +95,7 @@ impl Queue {
                 return Ok(());
             }
             let progress = self.progress.notified();
-            self.state.lock().check()?;
+            self.check()?;
             if self.bytes.load(Ordering::Relaxed) < most {
                 return Ok(());
             }
@@ -136,72 +123,69 @@ impl Queue {
     }
 
     pub(super) fn why_stopped(&self) -> String {
-        self.state
-            .lock()
-            .check()
-            .err()
-            .map_or_else(|| "the saver has ended".to_owned(), |error| error.to_string())
+        let error = self.check().err();
+        error.map_or_else(|| "the saver has ended".to_owned(), |error| error.to_string())
     }
 
-    /// Waits for something to do: rows that may be saved, a sync, the end, or the time to sweep.
-    fn next(&self, shared: &Shared, sweep_at: Instant) -> Work {
+    /// Waits until rows should be saved: they are many, or old, or a sync is asked for, or the store is closed.
+    fn next(&self, every: Duration, urgent_at: u64) -> Work {
         let mut state = self.state.lock();
-        while state.groups.is_empty() && !state.is_pressed() {
-            state.idle = true;
-            if self.wake.wait_until(&mut state, sweep_at).timed_out() {
-                break;
+        while !state.is_pressed(urgent_at) {
+            match state.since {
+                Some(since) => {
+                    if self.wake.wait_until(&mut state, since + every).timed_out() {
+                        break;
+                    }
+                }
+                None => self.wake.wait(&mut state),
             }
         }
-        state.idle = false;
-        let until = sweep_at.min(Instant::now() + shared.options.save_every);
-        while !state.is_pressed() && !self.wake.wait_until(&mut state, until).timed_out() {}
-        let committed = shared.horizon.committed();
-        let groups = self.ready(&mut state, committed);
-        // What did not fit into the batch goes on at once; a sync comes after all that may be saved by now.
-        state.urgent = state.groups.front().is_some_and(|group| group.after <= committed);
-        let last = !state.urgent;
-        let syncs = if last {
-            std::mem::take(&mut state.syncs)
-        } else {
-            Vec::new()
-        };
         Work {
-            groups,
-            syncs,
-            closed: state.closed && last,
+            syncs: std::mem::take(&mut state.syncs),
+            closed: state.closed || state.failed.is_some(),
         }
     }
 
-    /// Takes groups from the front, as long as their entries are durable, up to a batch's size.
-    fn ready(&self, state: &mut State, committed: u64) -> Vec<Group> {
-        let (mut groups, mut bytes) = (Vec::new(), 0);
-        while let Some(group) = state.groups.front() {
-            if group.after > committed || bytes >= BATCH_BYTES {
-                break;
-            }
-            bytes += group.bytes;
-            groups.extend(state.groups.pop_front());
-        }
-        groups
+    /// All that was fresh is being saved. Returns how many bytes that are.
+    fn rotated(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.since = None;
+        std::mem::take(&mut state.fresh)
     }
 
-    fn fail(&self, why: &str) {
+    fn is_stopped(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// Those who have asked for a sync since.
+    fn waiting(&self) -> Vec<Done> {
+        std::mem::take(&mut self.state.lock().syncs)
+    }
+
+    /// So many bytes are on disk.
+    fn saved(&self, bytes: u64) {
+        let left = self.bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
+        metrics::gauge!("confab_store_pending_bytes").set(left as f64);
+        self.progress.notify_waiters();
+    }
+
+    pub(super) fn fail(&self, why: &str) {
         let mut state = self.state.lock();
         state.failed = Some(why.to_owned());
-        state.groups.clear();
         for done in state.syncs.drain(..) {
             // Whoever gave up waiting needs no answer.
             let _ = done.send(Err(StoreError::Unavailable(why.to_owned())));
         }
         drop(state);
         self.progress.notify_waiters();
+        self.wake.notify_one();
     }
 }
 
 impl State {
     /// Whether the saver should not wait any longer.
-    fn is_pressed(&self) -> bool {
-        self.urgent || self.closed || !self.syncs.is_empty()
+    fn is_pressed(&self, urgent_at: u64) -> bool {
+        self.fresh >= urgent_at || self.closed || self.failed.is_some() || !self.syncs.is_empty()
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -213,117 +197,122 @@ impl State {
     }
 }
 
-/// The saver's thread. Dropping it ends it, as [`close`](Self::close) does.
+/// The threads behind the store. Dropping it ends them, as [`close`](Self::close) does.
 #[derive(Debug)]
 pub(super) struct Saver {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    saver: Mutex<Option<JoinHandle<()>>>,
+    merger: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Saver {
     pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let merger = merger::start(Arc::clone(&shared))?;
         let thread = std::thread::Builder::new().name("confab-saver".to_owned());
-        let thread = thread.spawn({
+        let saver = thread.spawn({
             let shared = Arc::clone(&shared);
             move || shared.save_until_closed()
-        })?;
+        });
+        let saver = saver.inspect_err(|_| shared.stop_merging())?;
         Ok(Self {
             shared,
-            thread: Mutex::new(Some(thread)),
+            saver: Mutex::new(Some(saver)),
+            merger: Mutex::new(Some(merger)),
         })
     }
 
     pub(super) fn close(&self) {
-        self.shared.queue.state.lock().closed = true;
-        self.shared.queue.wake.notify_one();
-        if let Some(thread) = self.thread.lock().take() {
-            // A saver that panicked has been reported by the panic; what it did not save the log brings again.
-            let _ = thread.join();
+        let queue = &self.shared.queue;
+        queue.state.lock().closed = true;
+        queue.wake.notify_one();
+        // One that panicked has been reported by the panic; what was not saved the log brings again.
+        if let Some(saver) = self.saver.lock().take() {
+            let _ = saver.join();
         }
-        self.shared.queue.progress.notify_waiters();
+        self.shared.stop_merging();
+        if let Some(merger) = self.merger.lock().take() {
+            let _ = merger.join();
+        }
+        queue.progress.notify_waiters();
     }
 }
 
 impl Shared {
     fn save_until_closed(&self) {
-        let mut sweep = Sweep::new(self.options.sweep_every);
+        let (every, urgent_at) = (self.options.save_every, self.options.save_bytes);
         loop {
-            let work = self.queue.next(self, sweep.due());
-            let done = self
-                .save(&work.groups)
-                .and_then(|()| self.sync_for(work.syncs))
-                .and_then(|()| sweep.step(self));
-            if let Err(error) = done {
-                tracing::error!(%error, "the store has failed; it takes no writes any more");
-                self.queue.fail(&error.to_string());
-                return;
+            let Work { mut syncs, closed } = self.queue.next(every, urgent_at);
+            let saved = self.save(&mut syncs);
+            for done in syncs {
+                // Whoever gave up waiting needs no answer.
+                let _ = done.send(saved.clone());
             }
-            if work.closed {
-                break;
+            match saved {
+                // What cannot be saved at the end the log brings again.
+                _ if closed => return,
+                Ok(()) => {}
+                Err(error) => return self.fail(&error),
             }
-        }
-        if let Err(error) = self.database.persist(PersistMode::SyncAll) {
-            tracing::error!(%error, "the store could not be synced at the end; the log brings the rest again");
         }
     }
 
-    /// Saves groups of rows in one batch.
-    fn save(&self, groups: &[Group]) -> Result<(), StoreError> {
-        if groups.is_empty() {
-            return Ok(());
-        }
-        let standing = stand(groups);
-        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
-        for row in &standing {
-            let table = row.key.table();
-            let older = !table.is_insert_only()
-                && self
-                    .saved(table, &row.key)?
-                    .is_some_and(|saved| !row.stored.beats(&saved));
-            if !older {
-                batch.insert(
-                    self.table(table),
-                    row.key.on_disk().clone(),
-                    row.stored.on_disk().clone(),
-                );
-            }
-        }
-        metrics::counter!("confab_store_rows_saved_total").increment(batch.len() as u64);
-        batch.commit().map_err(|error| store_error(&error))?;
-        self.overlay.remove(&standing);
-        let bytes = groups.iter().map(|group| group.bytes).sum();
-        let left = self.queue.bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
-        metrics::gauge!("confab_store_pending_bytes").set(left as f64);
-        self.queue.progress.notify_waiters();
+    /// Saves all that is fresh, as one table. Those who wait for a sync are told if that takes too long.
+    fn save(&self, syncs: &mut Vec<Done>) -> Result<(), StoreError> {
+        let (generation, appended) = self.overlay.rotate(|| self.horizon.appended());
+        let bytes = self.queue.rotated();
+        self.wait_for_the_log(appended, syncs)?;
+        self.room_for_a_table();
+        let rows = self.write_table(&generation)?;
+        drop(generation);
+        self.overlay.settle();
+        metrics::counter!("confab_store_rows_saved_total").increment(rows);
+        self.queue.saved(bytes);
+        self.merges.saved();
         Ok(())
     }
 
-    fn sync_for(&self, syncs: Vec<Done>) -> Result<(), StoreError> {
-        if syncs.is_empty() {
-            return Ok(());
+    /// Waits until all entries that rows come from are durable: so what stands on disk is never ahead of the log.
+    fn wait_for_the_log(&self, appended: u64, syncs: &mut Vec<Done>) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        while self.horizon.committed() < appended {
+            let behind = || StoreError::Unavailable("the log is not durable".to_owned());
+            if self.queue.is_stopped() {
+                return Err(behind());
+            }
+            if begun.elapsed() > HORIZON_WAIT {
+                for done in syncs.drain(..).chain(self.queue.waiting()) {
+                    // Whoever gave up waiting needs no answer.
+                    let _ = done.send(Err(behind()));
+                }
+            }
+            std::thread::sleep(HORIZON_TICK);
         }
-        let synced = self
-            .database
-            .persist(PersistMode::SyncAll)
-            .map_err(|error| store_error(&error));
-        for done in syncs {
-            // Whoever gave up waiting needs no answer.
-            let _ = done.send(synced.clone());
-        }
-        synced
+        Ok(())
     }
-}
 
-/// Of each key the row that stands, in order of shards and keys: neighbours are found near each other.
-fn stand(groups: &[Group]) -> Vec<&Pending> {
-    let mut rows: Vec<_> = groups.iter().flat_map(|group| &group.rows).collect();
-    rows.sort_unstable_by(|a, b| (a.shard, &a.key).cmp(&(b.shard, &b.key)));
-    rows.dedup_by(|later, standing| {
-        let same = later.key == standing.key;
-        if same && later.stored.beats(&standing.stored) {
-            *standing = *later;
+    /// Writes rows out, durably, and shows them to readers. Returns how many.
+    fn write_table(&self, generation: &Generation) -> Result<u64, StoreError> {
+        let failed = |error| store_error(&error);
+        let mut table = self.tree.ingestion().map_err(failed)?;
+        let mut rows = 0;
+        for (key, stored) in generation.iter().flat_map(|shard| shard.iter()) {
+            if !self.is_older(key, stored)? {
+                table
+                    .write(key.on_disk().clone(), stored.on_disk().clone())
+                    .map_err(failed)?;
+                rows += 1;
+            }
         }
-        same
-    });
-    rows
+        table.finish().map_err(failed)?;
+        Ok(rows)
+    }
+
+    /// Whether a row that is on disk stands against this one.
+    fn is_older(&self, key: &RowKey, stored: &Stored) -> Result<bool, StoreError> {
+        if key.table().is_insert_only() {
+            return Ok(false);
+        }
+        let saved = self.saved(key)?;
+        Ok(saved.is_some_and(|saved| !stored.beats(&saved)))
+    }
 }

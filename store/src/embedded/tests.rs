@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +10,9 @@ use confab_chat::{ActorKey, ChatKey, Timestamp, UserId};
 use proptest::prelude::*;
 use tokio::time::timeout;
 
-use super::keys::{self, Table};
+use lsm_tree::{AbstractTree, Guard};
+
+use super::keys;
 use super::{Embedded, EmbeddedOptions};
 use crate::conformance::{self, Subject, dialog, get, record, row, scan, user};
 use crate::faulty::{Faulty, StoreFaults};
@@ -75,13 +77,11 @@ async fn passes_the_suite_with_everything_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn passes_the_suite_while_everything_is_being_saved_and_swept() {
-    let tick = Duration::from_millis(1);
+async fn passes_the_suite_while_everything_is_being_saved_and_merged() {
     conformance::all(async || {
         subject(|options| EmbeddedOptions {
-            save_every: tick,
+            save_every: Duration::from_millis(1),
             save_bytes: 1,
-            sweep_every: tick,
             ..options
         })
     })
@@ -217,8 +217,9 @@ async fn no_row_is_saved_before_its_entry_is_durable() {
     let chat = dialog("ann", "bob");
     for durable in [0, 1, 7, 10] {
         let dir = dir.path().join(durable.to_string());
-        let store = Embedded::open(&dir, eager(), Arc::clone(&log) as Arc<dyn Horizon>).unwrap();
+        log.appended.store(0, Ordering::SeqCst);
         log.committed.store(0, Ordering::SeqCst);
+        let store = Embedded::open(&dir, eager(), Arc::clone(&log) as Arc<dyn Horizon>).unwrap();
         for entry in 1..=10 {
             log.appended.store(entry, Ordering::SeqCst);
             let rows = vec![
@@ -226,9 +227,11 @@ async fn no_row_is_saved_before_its_entry_is_durable() {
                 row(Key::Head(chat.clone()), entry, entry.to_string()),
             ];
             store.write(rows).await.unwrap();
+            if entry == durable {
+                log.committed.store(entry, Ordering::SeqCst);
+                store.sync().await.unwrap();
+            }
         }
-        log.committed.store(durable, Ordering::SeqCst);
-        store.sync().await.unwrap();
         let all = Range::Messages {
             chat: chat.clone(),
             from: 0,
@@ -249,6 +252,34 @@ async fn no_row_is_saved_before_its_entry_is_durable() {
             .await
             .map_or(0, |head| head.timestamp);
         assert_eq!(head, durable);
+    }
+}
+
+#[tokio::test]
+async fn of_a_write_all_rows_are_saved_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let eager = EmbeddedOptions {
+        save_every: Duration::from_millis(1),
+        save_bytes: 1,
+        ..options()
+    };
+    let store = open(dir.path(), eager);
+    // Far apart, so that a line that is drawn in the middle of a write would go through it.
+    let heads = |version: u64| -> Vec<_> {
+        let chats = (0..50).map(|n| dialog("ann", &format!("u{n}")));
+        chats
+            .map(|chat| row(Key::Head(chat), version, version.to_string()))
+            .collect()
+    };
+    for version in 1..300 {
+        store.write(heads(version)).await.unwrap();
+        if version % 10 == 0 {
+            let saved = store.0.shared.tree.iter(lsm_tree::SeqNo::MAX, None);
+            let saved: BTreeSet<_> = saved
+                .map(|row| row.into_inner().unwrap().1[..8].to_vec())
+                .collect();
+            assert!(saved.len() <= 1, "rows of different writes: {saved:?}");
+        }
     }
 }
 
@@ -293,10 +324,10 @@ async fn a_store_that_cannot_save_takes_no_more_writes_and_says_so() {
         },
     );
     let head = row(Key::Head(dialog("ann", "bob")), 1, "row");
-    let table = store.0.shared.table(Table::Heads);
-    table
-        .insert(keys::encode(&head.key).0.on_disk().clone(), "short")
-        .unwrap();
+    let mut table = store.0.shared.tree.ingestion().unwrap();
+    let key = keys::encode(&head.key).on_disk().clone();
+    table.write(key, "short").unwrap();
+    table.finish().unwrap();
     store.write(vec![head.clone()]).await.unwrap();
     assert!(store.sync().await.is_err());
     let why = timeout(Duration::from_secs(20), store.failure()).await.unwrap();
@@ -315,54 +346,50 @@ async fn expired_rows_are_removed_from_the_disk() {
     let clock = Arc::new(AtomicU64::new(1000));
     let read = Arc::clone(&clock);
     let dir = tempfile::tempdir().unwrap();
-    let clocked = || {
-        EmbeddedOptions::new({
-            let read = Arc::clone(&read);
-            Arc::new(move || read.load(Ordering::SeqCst))
-        })
+    let options = EmbeddedOptions {
+        save_every: NEVER,
+        ..EmbeddedOptions::new(Arc::new(move || read.load(Ordering::SeqCst)))
     };
-    let store = open(
-        dir.path(),
-        EmbeddedOptions {
-            sweep_every: Duration::from_millis(1),
-            ..clocked()
-        },
-    );
+    let store = open(dir.path(), options);
     let event = |user: &UserId, id: u64| Write {
         expires: Some(Timestamp(2000 + 100 * id)),
         ..row(Key::Inbox(user.clone(), id), id, "event")
     };
     let users: Vec<_> = (0..700).map(|n| user(&format!("u{n}"))).collect();
-    store
-        .write(
-            users
-                .iter()
-                .flat_map(|user| (1..=4).map(|id| event(user, id)))
-                .collect::<Vec<_>>(),
-        )
-        .await
-        .unwrap();
+    let events: Vec<_> = users
+        .iter()
+        .flat_map(|user| (1..=4).map(|id| event(user, id)))
+        .collect();
+    store.write(events).await.unwrap();
     store.sync().await.unwrap();
-    let inbox = store.0.shared.table(Table::Inbox).clone();
-    assert_eq!(inbox.len().unwrap(), 2800);
+    let tree = store.0.shared.tree.clone();
+    let on_disk = || tree.iter(lsm_tree::SeqNo::MAX, None).count();
+    assert_eq!(on_disk(), 2800);
     clock.store(2200, Ordering::SeqCst);
-    let halved = async {
-        while inbox.len().unwrap() != 1400 {
-            tokio::task::yield_now().await;
+    // Whatever is merged with them leaves them behind, and what is saved is merged before long.
+    let mut heads = 0;
+    let removed = async {
+        while on_disk() > 1400 + heads {
+            for user in users.iter().step_by(7) {
+                let head = Key::Head(ChatKey::dialog(user, user));
+                store
+                    .write(vec![row(head, clock.load(Ordering::SeqCst), "head")])
+                    .await
+                    .unwrap();
+            }
+            heads = users.len() / 7;
+            clock.fetch_add(1, Ordering::SeqCst);
+            store.sync().await.unwrap();
         }
     };
-    timeout(Duration::from_secs(30), halved).await.unwrap();
+    timeout(Duration::from_secs(30), removed).await.unwrap();
     for user in &users {
-        let left = scan(
-            &store,
-            &Range::Inbox {
-                user: user.clone(),
-                from: 1,
-                to: 9,
-            },
-            Take::All,
-        )
-        .await;
+        let range = Range::Inbox {
+            user: user.clone(),
+            from: 1,
+            to: 9,
+        };
+        let left = scan(&store, &range, Take::All).await;
         assert_eq!(left, [record(&event(user, 3)), record(&event(user, 4))]);
     }
 }
@@ -377,6 +404,10 @@ fn a_directory_that_is_in_use_or_something_else_is_refused() {
     open(&dir.path().join("store"), options());
     let error = Embedded::open(dir.path(), options(), Arc::new(NoLog)).unwrap_err();
     assert!(error.to_string().contains("not a store"), "{error}");
+    let earlier = dir.path().join("earlier");
+    fs::create_dir_all(earlier.join("keyspaces")).unwrap();
+    let error = Embedded::open(&earlier, options(), Arc::new(NoLog)).unwrap_err();
+    assert!(error.to_string().contains("another directory"), "{error}");
     fs::write(dir.path().join("file"), b"").unwrap();
     assert!(Embedded::open(&dir.path().join("file"), options(), Arc::new(NoLog)).is_err());
 }
@@ -408,32 +439,31 @@ fn round(number: u64, size: usize) -> Vec<Write> {
     ]
 }
 
-/// The journal of the engine, and where its last byte is.
-fn engine_journal(dir: &Path) -> (std::path::PathBuf, usize) {
-    let mut journals: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"))
-        .collect();
-    journals.sort();
-    let path = journals.pop().unwrap();
-    let end = fs::read(&path)
-        .unwrap()
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
-    (path, end)
+/// All files under a directory, by their path in it.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = PathBuf::from(path.file_name().unwrap());
+        if path.is_dir() {
+            let inside = files(&path).into_iter();
+            found.extend(inside.map(|(inner, bytes)| (name.join(inner), bytes)));
+        } else {
+            found.insert(name, fs::read(path).unwrap());
+        }
+    }
+    found
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// After a power cut the store is as it was at some earlier moment, not before the last sync: whatever of the
-    /// unsynced part of the engine's journal was written.
+    /// After a power cut in the middle of a save the store is as it was before: whatever of the files is there that the save
+    /// had begun.
     #[test]
-    fn reopened_after_a_cut_it_is_as_it_once_was(
-        synced in 1..6_u64,
-        sizes in prop::collection::vec(prop_oneof![0..300_usize, 4_000..14_000_usize], 1..12),
+    fn reopened_after_a_cut_it_is_as_it_was_when_last_saved(
+        rounds in 1..6_u64,
+        size in prop_oneof![0..300_usize, 4_000..14_000_usize],
         lost in prop::collection::vec(any::<bool>(), 64),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -442,42 +472,41 @@ proptest! {
             let (live, cut) = (dir.path().join("live"), dir.path().join("cut"));
             let save_every = NEVER;
             let store = open(&live, EmbeddedOptions { save_every, ..options() });
-            for number in 1..=synced {
+            for number in 1..=rounds {
                 store.write(round(number, 100)).await.unwrap();
-            }
-            store.sync().await.unwrap();
-            let (_, safe) = engine_journal(&live);
-            let mut last = synced;
-            for size in sizes {
-                last += 1;
-                store.write(round(last, size)).await.unwrap();
-                // A batch of the engine for each.
                 store.sync().await.unwrap();
             }
+            // No merge is under way while the files are copied.
+            store.0.shared.stop_merging();
             copy(&live, &cut);
-            let (path, end) = engine_journal(&cut);
-            let mut bytes = fs::read(&path).unwrap();
-            // Pages of the file that were never written back.
-            for (page, _) in lost.iter().cycle().zip(safe / 4096..=end / 4096).map(|(lost, page)| (page, lost)).filter(|(_, lost)| **lost) {
-                let (from, to) = ((page * 4096).max(safe), ((page + 1) * 4096).min(bytes.len()));
-                bytes[from..to].fill(0);
+            let before = files(&live);
+            store.write(round(rounds + 1, size)).await.unwrap();
+            store.sync().await.unwrap();
+            // Of files that are new some pages were never written back; what points to them is written last.
+            let new = files(&live).into_iter().filter(|(name, _)| !before.contains_key(name));
+            let mut pages = lost.iter().cycle();
+            let mut torn = 0;
+            for (name, mut bytes) in new {
+                for page in bytes.chunks_mut(4096).filter(|_| *pages.next().unwrap()) {
+                    page.fill(0);
+                }
+                fs::write(cut.join(name), bytes).unwrap();
+                torn += 1;
             }
-            fs::write(&path, bytes).unwrap();
+            assert!(torn > 0, "a save makes files");
             let store = open(&cut, options());
             let chat = dialog("ann", "bob");
             let all = Range::Messages { chat: chat.clone(), from: 0, to: u64::MAX };
             let messages: Vec<_> = scan(&store, &all, Take::All).await.iter().map(|row| row.timestamp).collect();
-            let reached = messages.len() as u64;
-            assert!(reached >= synced && reached <= last, "{reached} of {synced}..={last}");
-            assert_eq!(messages, (1..=reached).collect::<Vec<_>>());
-            assert_eq!(get(&store, &Key::Head(chat.clone())).await.unwrap().timestamp, reached);
+            assert_eq!(messages, (1..=rounds).collect::<Vec<_>>());
+            assert_eq!(get(&store, &Key::Head(chat.clone())).await.unwrap().timestamp, rounds);
             let state = scan(&store, &Range::State(ActorKey::Chat(chat)), Take::All).await;
-            assert_eq!(state[0].timestamp, reached);
+            assert_eq!(state[0].timestamp, rounds);
             // And it goes on.
-            store.write(round(reached + 1, 10)).await.unwrap();
+            store.write(round(rounds + 1, 10)).await.unwrap();
             store.close();
             drop(store);
-            assert_eq!(scan(&open(&cut, options()), &all, Take::All).await.len() as u64, reached + 1);
+            assert_eq!(scan(&open(&cut, options()), &all, Take::All).await.len() as u64, rounds + 1);
         });
     }
 
@@ -521,23 +550,40 @@ fn any_user() -> impl Strategy<Value = UserId> {
     "[^\\s\\p{Cc}]{1,12}".prop_filter_map("an id", |text| UserId::parse(&text).ok())
 }
 
+#[test]
+fn a_key_is_in_the_shard_where_it_was_saved() {
+    let shards = ["ann", "bob", "g:ann 1"].map(|text| {
+        let key = keys::KeyWriter::under(keys::Table::Inbox, text).finish();
+        (key.shard(), key.on_disk()[..3].to_vec())
+    });
+    let expected = [
+        (712, vec![2, 200, 7]),
+        (229, vec![0, 229, 7]),
+        (470, vec![1, 214, 7]),
+    ];
+    assert_eq!(shards, expected);
+}
+
 proptest! {
-    /// A key reads back as itself, and keys of one table stand in the order of what they hold.
+    /// A key reads back as itself, and keys of one table and one shard stand in the order of what they hold.
     #[test]
     fn keys_are_read_back_and_keep_their_order(a in any_user(), b in any_user(), c in any_user(), n in any::<u64>(), m in any::<u64>()) {
         let chat = ChatKey::dialog(&a, &b);
         let (one, two) = (conformance::keys(&c, &chat, n), conformance::keys(&c, &chat, m));
         for key in one.iter().chain(&two) {
-            prop_assert_eq!(&keys::decode(&keys::encode(key).0).unwrap(), key);
+            prop_assert_eq!(&keys::decode(&keys::encode(key)).unwrap(), key);
         }
         for (one, two) in one.iter().zip(&two) {
             if !matches!(one, Key::ClientId(..) | Key::Cursor(..)) {
-                prop_assert_eq!(keys::encode(one).0.cmp(&keys::encode(two).0), one.cmp(two));
+                prop_assert_eq!(keys::encode(one).cmp(&keys::encode(two)), one.cmp(two));
             }
         }
         let (a, b) = (conformance::keys(&a, &chat, n), conformance::keys(&b, &chat, n));
         for (a, b) in a.iter().zip(&b) {
-            prop_assert_eq!(keys::encode(a).0.cmp(&keys::encode(b).0), a.cmp(b), "{:?} and {:?}", a, b);
+            let (one, two) = (keys::encode(a), keys::encode(b));
+            if one.shard() == two.shard() {
+                prop_assert_eq!(one.cmp(&two), a.cmp(b), "{:?} and {:?}", a, b);
+            }
         }
     }
 }

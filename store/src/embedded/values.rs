@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 use confab_chat::Timestamp;
-use fjall::Slice;
+use lsm_tree::Slice;
 
 use super::keys::Table;
 use crate::{StoreError, Write};
@@ -61,12 +61,7 @@ impl Stored {
     }
 
     pub(super) fn is_expired(&self, table: Table, now: Timestamp) -> bool {
-        let expires = if table == Table::Inbox {
-            number_at(&self.0, 8)
-        } else {
-            0
-        };
-        expires != 0 && expires <= now.0
+        table == Table::Inbox && has_expired(&self.0, now)
     }
 
     /// Whether this one stands against another of the same key; of equals, the other does.
@@ -74,6 +69,12 @@ impl Stored {
         // Timestamps are big-endian and come first, then the bytes.
         self.0.cmp(&other.0) == Ordering::Greater
     }
+}
+
+/// Whether a value of the inbox has expired.
+pub(super) fn has_expired(value: &[u8], now: Timestamp) -> bool {
+    let expires = number_at(value, 8);
+    expires != 0 && expires <= now.0
 }
 
 fn head_bytes(table: Table) -> usize {
