@@ -54,9 +54,9 @@ pub struct EmbeddedOptions {
     pub clock: Clock,
     /// How long a row waits to be saved at the most. Each time makes a table, and tables must be merged.
     pub save_every: Duration,
-    /// How many bytes of rows are saved before that time; as many the log may have to bring again.
+    /// How many bytes of rows are saved before that time.
     pub save_bytes: u64,
-    /// How many bytes of rows may wait to be saved: a write beyond that waits.
+    /// How many bytes of rows may wait to be saved: a write beyond that waits. As many the log may have to bring again.
     pub pending_bytes: u64,
     /// How much of what was read is kept in memory.
     pub cache_bytes: u64,
@@ -114,7 +114,7 @@ impl Embedded {
     /// Saves all rows written so far, durably, once the entries that they come from are durable.
     ///
     /// # Errors
-    /// The store has failed or is closed, or the entries are not durable after 10 s.
+    /// The store has failed or is closed, or has waited for the entries to be durable for 10 s.
     pub async fn sync(&self) -> Result<(), StoreError> {
         let (done, synced) = oneshot::channel();
         self.0.shared.queue.ask_sync(done)?;
@@ -124,7 +124,7 @@ impl Embedded {
     /// As [`sync`](Self::sync), blocking the thread.
     ///
     /// # Errors
-    /// The store has failed or is closed.
+    /// As [`sync`](Self::sync).
     pub fn sync_blocking(&self) -> Result<(), StoreError> {
         let (done, synced) = oneshot::channel();
         self.0.shared.queue.ask_sync(done)?;

@@ -42,6 +42,9 @@ pub(crate) async fn answer_all<B: Bus, S: Store>(
         let Some(Some(asked)) = stopping.run_until_cancelled(next).await else {
             return;
         };
+        // The task that waits for the next query was woken just now, by this thread and for this thread, where no other thread looks
+        // for it. It goes first, or queries would be answered one after the other.
+        tokio::task::yield_now().await;
         let Asked {
             query,
             answer: answerer,

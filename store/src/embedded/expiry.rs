@@ -1,7 +1,6 @@
 //! Removes expired rows from the disk: whatever is merged leaves them behind.
 //!
-//! Readers pass over expired rows themselves, so nobody waits for this. A row of the inbox is only ever written with the same
-//! bytes, so that nothing older comes to light where it was.
+//! Readers pass over expired rows themselves, so nobody waits for this.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::values;
 pub(super) struct Merging {
     /// The time by which rows have expired.
     pub(super) now: AtomicU64,
-    /// The store is closed: a merge that is under way ends, and leaves everything as it was.
+    /// The store is closed: a merge that is under way ends, and the tables stay as they were.
     pub(super) stopped: AtomicBool,
 }
 
@@ -50,7 +49,7 @@ impl CompactionFilter for Filter {
         }
         let of_inbox = RowKey::table_of(item.key()) == Some(Table::Inbox);
         if of_inbox && values::has_expired(&item.value()?, self.now) {
-            return Ok(Verdict::Destroy);
+            return Ok(Verdict::Remove);
         }
         Ok(Verdict::Keep)
     }

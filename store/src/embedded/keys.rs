@@ -73,7 +73,7 @@ impl Table {
         Self::Reach,
     ];
 
-    /// Its name on disk.
+    /// Its name, as errors say it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use lsm_tree::AbstractTree;
 use lsm_tree::compaction::Leveled;
+use lsm_tree::{AbstractTree, SeqNo};
 use parking_lot::{Condvar, Mutex};
 
-use super::open::{Shared, store_error};
+use super::open::{Shared, Watch, store_error};
 use crate::StoreError;
 
 /// So many tables are left side by side before they are merged. With more of them a table is written again less often, and a
@@ -23,58 +23,54 @@ const TABLE_BYTES: u64 = 32 << 20;
 /// What the merger waits for, and the saver for the merger.
 #[derive(Debug, Default)]
 pub(super) struct Merges {
-    state: Mutex<State>,
-    wake: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// A table was saved since the merger last looked.
-    saved: bool,
-    stopped: bool,
+    saved: Mutex<bool>,
+    wake: Condvar,
 }
 
 impl Merges {
     /// There is a new table.
     pub(super) fn saved(&self) {
-        self.state.lock().saved = true;
+        *self.saved.lock() = true;
         self.wake.notify_all();
     }
 
-    fn stop(&self) {
-        self.state.lock().stopped = true;
+    /// What is waited for may have come.
+    pub(super) fn ring(&self) {
+        // Whoever has looked, and does not wait yet, holds the lock.
+        drop(self.saved.lock());
         self.wake.notify_all();
-    }
-
-    /// Waits for a new table. False at the end.
-    fn next(&self) -> bool {
-        let mut state = self.state.lock();
-        self.wake
-            .wait_while(&mut state, |state| !state.saved && !state.stopped);
-        state.saved = false;
-        !state.stopped
     }
 }
 
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("confab-merger".to_owned());
     thread.spawn(move || {
+        let _watch = Watch(&shared);
         // What the last process left to do comes first.
         let mut merged = shared.merge_tables();
-        while merged.is_ok() && shared.merges.next() {
+        while merged.is_ok() && shared.next_table() {
             merged = shared.merge_tables();
         }
         if let Err(error) = merged
-            && !shared.merging.stopped.load(Ordering::Relaxed)
+            && !shared.is_merging_stopped()
         {
             shared.fail(&error);
         }
-        // Whoever waits for room among the tables waits no longer.
-        shared.merges.stop();
     })
 }
 
 impl Shared {
+    /// Waits for a new table. False at the end.
+    fn next_table(&self) -> bool {
+        let mut saved = self.merges.saved.lock();
+        while !*saved && !self.is_merging_stopped() {
+            self.merges.wake.wait(&mut saved);
+        }
+        *saved = false;
+        !self.is_merging_stopped()
+    }
+
     /// Merges until nothing is left to merge.
     fn merge_tables(&self) -> Result<(), StoreError> {
         let strategy = Leveled::default()
@@ -85,28 +81,31 @@ impl Shared {
             let before = self.tree.current_version().id();
             self.merging.now.store(self.now().0, Ordering::Relaxed);
             // A read takes its tables once and keeps them, so nobody needs what a newer row has replaced.
-            let replaced = self.visible.get();
             self.tree
-                .compact(strategy.clone(), replaced)
+                .compact(strategy.clone(), SeqNo::MAX)
                 .map_err(|error| store_error(&error))?;
-            self.merges.wake.notify_all();
+            self.merges.ring();
             if self.tree.current_version().id() == before {
                 return Ok(());
             }
         }
     }
 
+    fn is_merging_stopped(&self) -> bool {
+        self.merging.stopped.load(Ordering::Relaxed)
+    }
+
     /// Ends a merge that is under way, and those to come.
     pub(super) fn stop_merging(&self) {
         self.merging.stopped.store(true, Ordering::Relaxed);
-        self.merges.stop();
+        self.merges.ring();
     }
 
-    /// Waits until there is room for another table.
+    /// Waits until there is room for another table, or the store has failed or is closed: at the end one more does not matter.
     pub(super) fn room_for_a_table(&self) {
-        let mut state = self.merges.state.lock();
-        while !state.stopped && self.tree.l0_run_count() >= MOST_UNMERGED {
-            self.merges.wake.wait(&mut state);
+        let mut saved = self.merges.saved.lock();
+        while self.tree.l0_run_count() >= MOST_UNMERGED && !self.queue.is_stopped() {
+            self.merges.wake.wait(&mut saved);
         }
     }
 }

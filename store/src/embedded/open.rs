@@ -1,11 +1,12 @@
 //! The parts of an open store, and how it is opened.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use confab_chat::Timestamp;
-use lsm_tree::config::BlockSizePolicy;
+use lsm_tree::config::{BlockSizePolicy, PinningPolicy, RestartIntervalPolicy};
 use lsm_tree::{AbstractTree, AnyTree, Cache, Config, SequenceNumberCounter};
 
 use super::EmbeddedOptions;
@@ -22,6 +23,11 @@ const LOCK: &str = "confab-store";
 const TREE: &str = "tree";
 /// What is read from disk at once. Larger blocks are cheaper to write and to merge, smaller ones to find a single row in.
 const BLOCK_BYTES: u32 = 8 << 10;
+/// So many rows of a block are looked through one by one, at the most, to find one.
+const RESTART_ROWS: u8 = 8;
+/// Of which levels the filters and the lists of blocks stay in memory: of the new tables, and of the next 2 GB. In the cache all
+/// readers meet at the few blocks that everybody needs.
+const IN_MEMORY: [bool; 4] = [true, true, true, false];
 
 /// The store does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +46,8 @@ pub(super) struct Shared {
     pub(super) overlay: Overlay,
     pub(super) queue: Queue,
     pub(super) tree: AnyTree,
-    /// The engine's count of saves and merges that readers see.
-    pub(super) visible: SequenceNumberCounter,
+    /// The engine's count of saves and merges.
+    pub(super) saves: SequenceNumberCounter,
     pub(super) merges: Merges,
     pub(super) merging: Arc<Merging>,
     /// Held until the store is closed.
@@ -64,23 +70,31 @@ impl Shared {
     ) -> Result<Self, OpenError> {
         let lock = take(directory)?;
         let merging = Arc::new(Merging::default());
-        let (counter, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
-        let tree = Config::new(directory.join(TREE), counter.clone(), visible.clone())
+        let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
+        // Readers see whatever is there, so nobody asks for the second.
+        let (saves, seen) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let tree = Config::new(directory.join(TREE), saves.clone(), seen)
             .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
+            .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_ROWS))
+            .index_block_pinning_policy(PinningPolicy::new(IN_MEMORY))
+            .filter_block_pinning_policy(PinningPolicy::new(IN_MEMORY))
             .use_cache(Arc::new(Cache::with_capacity_bytes(options.cache_bytes)))
             .with_compaction_filter_factory(Some(Arc::new(Expiry(Arc::clone(&merging)))))
             .open()
-            .map_err(|error| OpenError::new(directory, &error.to_string()))?;
+            .map_err(|error| failed(&error))?;
         let next = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
-        counter.fetch_max(next);
-        visible.fetch_max(next);
+        saves.fetch_max(next);
+        // The engine syncs what is in its directory; that there is one has to last as well.
+        for parent in directory.ancestors().take(2) {
+            sync_names(parent).map_err(|error| failed(&error))?;
+        }
         Ok(Self {
             options,
             horizon,
             overlay: Overlay::new(),
             queue: Queue::new(),
             tree,
-            visible,
+            saves,
             merges: Merges::default(),
             merging,
             _lock: lock,
@@ -97,10 +111,32 @@ impl Shared {
     }
 
     /// The store takes no writes any more.
-    pub(super) fn fail(&self, error: &StoreError) {
+    pub(super) fn fail(&self, error: &dyn std::fmt::Display) {
         tracing::error!(%error, "the store has failed; it takes no writes any more");
         self.queue.fail(&error.to_string());
+        self.merges.ring();
     }
+}
+
+/// Stands in a thread of the store: if it panics the store has failed, and nobody waits for the thread any longer.
+pub(super) struct Watch<'a>(pub(super) &'a Shared);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&"one of its threads has panicked");
+        }
+    }
+}
+
+fn sync_names(directory: &Path) -> io::Result<()> {
+    // The parent of a relative path of one name has none.
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    File::open(directory)?.sync_all()
 }
 
 /// Takes a directory that is ours, or that can become ours.

@@ -66,15 +66,23 @@ impl Overlay {
         self.shard(key).lock().get(key).cloned()
     }
 
-    /// All rows from one key to before another, for each of these spans of one shard, at one moment.
-    pub(super) fn range(&self, spans: &[(RowKey, RowKey)]) -> Vec<(RowKey, Stored)> {
+    /// The first rows from one key to before another that are wanted (or the last ones, where it goes `down`), at most so many,
+    /// in order; for each of these spans of one shard, at one moment.
+    pub(super) fn range(
+        &self,
+        spans: &[(RowKey, RowKey)],
+        (limit, down): (usize, bool),
+        wanted: impl Fn(&Stored) -> bool,
+    ) -> Vec<(RowKey, Stored)> {
         let Some((first, _)) = spans.first() else {
             return Vec::new();
         };
         let shard = self.shard(first).lock();
+        let range = |(from, to)| shard.range(from, to, (limit, down), &wanted);
         spans
             .iter()
-            .flat_map(|(from, to)| shard.range(from, to))
+            .map(|(from, to)| (from, to))
+            .flat_map(range)
             .collect()
     }
 
@@ -134,10 +142,23 @@ impl Shard {
         self.fresh.get(key).or_else(|| self.saving.get(key))
     }
 
-    fn range(&self, from: &RowKey, to: &RowKey) -> Vec<(RowKey, Stored)> {
+    fn range(
+        &self,
+        from: &RowKey,
+        to: &RowKey,
+        (limit, down): (usize, bool),
+        wanted: impl Fn(&Stored) -> bool,
+    ) -> Vec<(RowKey, Stored)> {
         let rows = |rows: &Rows| -> Vec<_> {
-            let rows = rows.range(from..to);
-            rows.map(|(key, stored)| (key.clone(), stored.clone())).collect()
+            let rows = rows.range(from..to).filter(|(_, stored)| wanted(stored));
+            let rows = rows.map(|(key, stored)| (key.clone(), stored.clone()));
+            if down {
+                let mut last: Vec<_> = rows.rev().take(limit).collect();
+                last.reverse();
+                last
+            } else {
+                rows.take(limit).collect()
+            }
         };
         let (mut all, saving) = (rows(&self.fresh), rows(&self.saving));
         if !saving.is_empty() {

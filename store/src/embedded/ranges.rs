@@ -62,6 +62,11 @@ impl Spans {
         })
     }
 
+    /// Whether every row found in the runs is of the range.
+    pub(super) fn is_exact(&self) -> bool {
+        self.up_to.is_none()
+    }
+
     /// Whether a row found in the runs is of the range.
     pub(super) fn contains(&self, key: &Key) -> bool {
         match (self.up_to, key) {

@@ -44,18 +44,21 @@ impl Shared {
 
     pub(super) fn scan(&self, range: &Range, take: Take) -> Result<Vec<Record>, StoreError> {
         let spans = Spans::of(range, |from, to| self.last_key(from, to))?;
-        // The overlay first: what leaves it in between is on disk by then.
-        let mut fresh = self.overlay.range(&spans.runs);
         let (limit, down) = match take {
             Take::All => (usize::MAX, false),
             Take::First(limit) => (limit, false),
             Take::Last(limit) => (limit, true),
         };
+        let now = self.now();
+        // The overlay first: what leaves it in between is on disk by then. Of runs that hold more than the range any may count.
+        let of_each = if spans.is_exact() { limit } else { usize::MAX };
+        let live = |stored: &Stored| !stored.is_expired(spans.table, now);
+        let mut fresh = self.overlay.range(&spans.runs, (of_each, down), live);
         if down {
             fresh.reverse();
         }
         let mut found = Found {
-            now: self.now(),
+            now,
             spans: &spans,
             limit,
             records: Vec::new(),

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lsm_tree::{AbstractTree, InternalValue, SeqNo, ValueType};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
 use super::keys::RowKey;
 use super::merger;
-use super::open::{Shared, store_error};
+use super::open::{Shared, Watch, store_error};
 use super::overlay::Generation;
 use super::values::Stored;
 use crate::StoreError;
@@ -150,11 +151,19 @@ impl Queue {
     fn rotated(&self) -> u64 {
         let mut state = self.state.lock();
         state.since = None;
+        metrics::gauge!("confab_store_pending_bytes").set(self.bytes.load(Ordering::Relaxed) as f64);
         std::mem::take(&mut state.fresh)
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether the store has failed or is closed.
+    pub(super) fn is_stopped(&self) -> bool {
         self.check().is_err()
+    }
+
+    /// Waits for a moment, or until something is asked for.
+    fn pause(&self) {
+        let mut state = self.state.lock();
+        self.wake.wait_for(&mut state, HORIZON_TICK);
     }
 
     /// Those who have asked for a sync since.
@@ -171,7 +180,7 @@ impl Queue {
 
     pub(super) fn fail(&self, why: &str) {
         let mut state = self.state.lock();
-        state.failed = Some(why.to_owned());
+        state.failed.get_or_insert_with(|| why.to_owned());
         for done in state.syncs.drain(..) {
             // Whoever gave up waiting needs no answer.
             let _ = done.send(Err(StoreError::Unavailable(why.to_owned())));
@@ -197,7 +206,7 @@ impl State {
     }
 }
 
-/// The threads behind the store. Dropping it ends them, as [`close`](Self::close) does.
+/// The threads behind the store, until they are [closed](Self::close).
 #[derive(Debug)]
 pub(super) struct Saver {
     shared: Arc<Shared>,
@@ -211,7 +220,10 @@ impl Saver {
         let thread = std::thread::Builder::new().name("confab-saver".to_owned());
         let saver = thread.spawn({
             let shared = Arc::clone(&shared);
-            move || shared.save_until_closed()
+            move || {
+                let _watch = Watch(&shared);
+                shared.save_until_closed();
+            }
         });
         let saver = saver.inspect_err(|_| shared.stop_merging())?;
         Ok(Self {
@@ -225,6 +237,7 @@ impl Saver {
         let queue = &self.shared.queue;
         queue.state.lock().closed = true;
         queue.wake.notify_one();
+        self.shared.merges.ring();
         // One that panicked has been reported by the panic; what was not saved the log brings again.
         if let Some(saver) = self.saver.lock().take() {
             let _ = saver.join();
@@ -251,6 +264,7 @@ impl Shared {
                 // What cannot be saved at the end the log brings again.
                 _ if closed => return,
                 Ok(()) => {}
+                Err(_) if self.queue.is_stopped() => return,
                 Err(error) => return self.fail(&error),
             }
         }
@@ -258,8 +272,8 @@ impl Shared {
 
     /// Saves all that is fresh, as one table. Those who wait for a sync are told if that takes too long.
     fn save(&self, syncs: &mut Vec<Done>) -> Result<(), StoreError> {
-        let (generation, appended) = self.overlay.rotate(|| self.horizon.appended());
-        let bytes = self.queue.rotated();
+        let at_the_line = || (self.horizon.appended(), self.queue.rotated());
+        let (generation, (appended, bytes)) = self.overlay.rotate(at_the_line);
         self.wait_for_the_log(appended, syncs)?;
         self.room_for_a_table();
         let rows = self.write_table(&generation)?;
@@ -285,26 +299,38 @@ impl Shared {
                     let _ = done.send(Err(behind()));
                 }
             }
-            std::thread::sleep(HORIZON_TICK);
+            self.queue.pause();
         }
         Ok(())
     }
 
     /// Writes rows out, durably, and shows them to readers. Returns how many.
     fn write_table(&self, generation: &Generation) -> Result<u64, StoreError> {
-        let failed = |error| store_error(&error);
-        let mut table = self.tree.ingestion().map_err(failed)?;
-        let mut rows = 0;
+        let mut rows = Vec::new();
         for (key, stored) in generation.iter().flat_map(|shard| shard.iter()) {
             if !self.is_older(key, stored)? {
-                table
-                    .write(key.on_disk().clone(), stored.on_disk().clone())
-                    .map_err(failed)?;
-                rows += 1;
+                rows.push((key, stored));
             }
         }
-        table.finish().map_err(failed)?;
-        Ok(rows)
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let (count, number) = (rows.len() as u64, self.saves.next());
+        let rows = rows.into_iter().map(|(key, stored)| {
+            let (key, stored) = (key.on_disk().clone(), stored.on_disk().clone());
+            Ok(InternalValue::from_components(
+                key,
+                stored,
+                number,
+                ValueType::Value,
+            ))
+        });
+        let failed = |error| store_error(&error);
+        if let Some((tables, _)) = self.tree.flush_to_tables(rows).map_err(failed)? {
+            let shown = self.tree.register_tables(&tables, None, None, &[], SeqNo::MAX);
+            shown.map_err(failed)?;
+        }
+        Ok(count)
     }
 
     /// Whether a row that is on disk stands against this one.

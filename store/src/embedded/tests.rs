@@ -541,6 +541,12 @@ proptest! {
                     .map(|(key, (timestamp, value))| Record { key: key.clone(), timestamp: *timestamp, value: value.clone() })
                     .collect();
                 assert_eq!(scan(&store, &all, Take::All).await, expected);
+                for limit in 0..4 {
+                    let (first, last) = (Take::First(limit), Take::Last(limit));
+                    let down: Vec<_> = expected.iter().rev().take(limit).cloned().collect();
+                    assert_eq!(scan(&store, &all, first).await, expected[..limit.min(expected.len())]);
+                    assert_eq!(scan(&store, &all, last).await, down);
+                }
             }
         });
     }
