@@ -182,7 +182,7 @@ settings! {
     }
     "Logs" {
         /// What is logged: error, warn, info, debug, trace, or by module, as in "info,confab_gateway=debug".
-        log: String = "info,lsm_tree=off,async_nats=warn,scylla=warn".to_owned();
+        log: String = "info,lsm_tree=warn,lsm_tree::compaction::worker=off,async_nats=warn,scylla=warn".to_owned();
         /// "text" for people, "json" for machines; both on standard error.
         log_format: LogFormat = LogFormat::Text;
     }

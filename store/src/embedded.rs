@@ -52,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct EmbeddedOptions {
     /// What says whether a row has expired.
     pub clock: Clock,
-    /// How long a row waits to be saved at the most. Each time makes a table, and tables must be merged.
+    /// How long a row waits until it is saved. Each time makes a table, and tables must be merged.
     pub save_every: Duration,
     /// How many bytes of rows are saved before that time.
     pub save_bytes: u64,
@@ -111,7 +111,8 @@ impl Embedded {
         Ok(Self(Arc::new(Open { shared, saver })))
     }
 
-    /// Saves all rows written so far, durably, once the entries that they come from are durable.
+    /// Saves all rows written so far, durably, once the entries that they come from are durable, and once there is room for
+    /// another table, where merging is far behind.
     ///
     /// # Errors
     /// The store has failed or is closed, or has waited for the entries to be durable for 10 s.

@@ -42,6 +42,7 @@ pub(crate) async fn answer_all<B: Bus, S: Store>(
         let Some(Some(asked)) = stopping.run_until_cancelled(next).await else {
             return;
         };
+        let begun = Instant::now();
         // The task that waits for the next query was woken just now, by this thread and for this thread, where no other thread looks
         // for it. It goes first, or queries would be answered one after the other.
         tokio::task::yield_now().await;
@@ -49,7 +50,6 @@ pub(crate) async fn answer_all<B: Bus, S: Store>(
             query,
             answer: answerer,
         } = asked;
-        let begun = Instant::now();
         let kind = kind(&query.what);
         let answer = answer(&reads, query, bus.now()).await;
         metrics::query_seconds(kind).record(begun.elapsed());

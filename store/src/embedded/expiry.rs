@@ -1,4 +1,4 @@
-//! Removes expired rows from the disk: whatever is merged leaves them behind.
+//! Removes expired rows from the disk: merges leave them behind.
 //!
 //! Readers pass over expired rows themselves, so nobody waits for this.
 

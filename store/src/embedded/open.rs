@@ -25,9 +25,6 @@ const TREE: &str = "tree";
 const BLOCK_BYTES: u32 = 8 << 10;
 /// So many rows of a block are looked through one by one, at the most, to find one.
 const RESTART_ROWS: u8 = 8;
-/// Of which levels the filters and the lists of blocks stay in memory: of the new tables, and of the next 2 GB. In the cache all
-/// readers meet at the few blocks that everybody needs.
-const IN_MEMORY: [bool; 4] = [true, true, true, false];
 
 /// The store does not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +47,7 @@ pub(super) struct Shared {
     pub(super) saves: SequenceNumberCounter,
     pub(super) merges: Merges,
     pub(super) merging: Arc<Merging>,
-    /// Held until the store is closed.
+    /// Held until nobody has the store any more.
     _lock: File,
 }
 
@@ -68,7 +65,7 @@ impl Shared {
         options: EmbeddedOptions,
         horizon: Arc<dyn Horizon>,
     ) -> Result<Self, OpenError> {
-        let lock = take(directory)?;
+        let (lock, is_new) = take(directory)?;
         let merging = Arc::new(Merging::default());
         let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
         // Readers see whatever is there, so nobody asks for the second.
@@ -76,17 +73,21 @@ impl Shared {
         let tree = Config::new(directory.join(TREE), saves.clone(), seen)
             .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
             .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_ROWS))
-            .index_block_pinning_policy(PinningPolicy::new(IN_MEMORY))
-            .filter_block_pinning_policy(PinningPolicy::new(IN_MEMORY))
+            // Filters and lists of blocks stay in memory: in the cache all readers meet at the few blocks that everybody needs. (Those
+            // of large levels are in parts, which come and go.)
+            .index_block_pinning_policy(PinningPolicy::all(true))
+            .filter_block_pinning_policy(PinningPolicy::all(true))
             .use_cache(Arc::new(Cache::with_capacity_bytes(options.cache_bytes)))
             .with_compaction_filter_factory(Some(Arc::new(Expiry(Arc::clone(&merging)))))
             .open()
             .map_err(|error| failed(&error))?;
         let next = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
         saves.fetch_max(next);
-        // The engine syncs what is in its directory; that there is one has to last as well.
-        for parent in directory.ancestors().take(2) {
-            sync_names(parent).map_err(|error| failed(&error))?;
+        if is_new {
+            // The engine syncs what is in its directory; that there is one has to last as well.
+            for parent in directory.ancestors().take(2) {
+                sync_names(parent).map_err(|error| failed(&error))?;
+            }
         }
         Ok(Self {
             options,
@@ -139,13 +140,14 @@ fn sync_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Takes a directory that is ours, or that can become ours.
-fn take(directory: &Path) -> Result<File, OpenError> {
+/// Takes a directory that is ours, or that can become ours. Also tells whether it is new.
+fn take(directory: &Path) -> Result<(File, bool), OpenError> {
     let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
     fs::create_dir_all(directory).map_err(|error| failed(&error))?;
     let lock = directory.join(LOCK);
     let mut inside = fs::read_dir(directory).map_err(|error| failed(&error))?;
-    if !lock.exists() && inside.next().is_some() {
+    let is_new = !lock.exists();
+    if is_new && inside.next().is_some() {
         let why = if directory.join("keyspaces").is_dir() {
             "a store as it was before the first release, which cannot be read any more: begin with another directory"
         } else {
@@ -155,7 +157,7 @@ fn take(directory: &Path) -> Result<File, OpenError> {
     }
     let lock = File::create(lock).map_err(|error| failed(&error))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok((lock, is_new)),
         Err(TryLockError::WouldBlock) => Err(OpenError::new(directory, "in use by another process")),
         Err(TryLockError::Error(error)) => Err(failed(&error)),
     }

@@ -105,6 +105,11 @@ impl Overlay {
         (self.shards.iter().map(rotate).collect(), at())
     }
 
+    #[cfg(test)]
+    pub(super) fn is_saving(&self) -> bool {
+        self.shards.iter().any(|shard| !shard.lock().saving.is_empty())
+    }
+
     /// What was being saved is on disk.
     pub(super) fn settle(&self) {
         let empty = Arc::new(Rows::new());

@@ -113,6 +113,12 @@ impl Queue {
         Ok(())
     }
 
+    /// How many syncs wait for the next save.
+    #[cfg(test)]
+    pub(super) fn syncs_waiting(&self) -> usize {
+        self.state.lock().syncs.len()
+    }
+
     pub(super) async fn failure(&self) -> String {
         loop {
             let progress = self.progress.notified();
@@ -242,6 +248,10 @@ impl Saver {
         if let Some(saver) = self.saver.lock().take() {
             let _ = saver.join();
         }
+        for done in queue.waiting() {
+            // Whoever gave up waiting needs no answer.
+            let _ = done.send(Err(self.shared.gone()));
+        }
         self.shared.stop_merging();
         if let Some(merger) = self.merger.lock().take() {
             let _ = merger.join();
@@ -261,10 +271,12 @@ impl Shared {
                 let _ = done.send(saved.clone());
             }
             match saved {
-                // What cannot be saved at the end the log brings again.
-                _ if closed => return,
+                Ok(()) if closed => return,
                 Ok(()) => {}
-                Err(_) if self.queue.is_stopped() => return,
+                Err(error) if self.queue.is_stopped() => {
+                    tracing::warn!(%error, "rows could not be saved at the end; the log brings them again");
+                    return;
+                }
                 Err(error) => return self.fail(&error),
             }
         }

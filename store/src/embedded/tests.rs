@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, Timestamp, UserId};
 use proptest::prelude::*;
 use tokio::time::timeout;
@@ -279,6 +280,101 @@ async fn of_a_write_all_rows_are_saved_or_none() {
                 .map(|row| row.into_inner().unwrap().1[..8].to_vec())
                 .collect();
             assert!(saved.len() <= 1, "rows of different writes: {saved:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_meets_a_close_is_answered() {
+    let log = Arc::new(Manual::default());
+    log.appended.store(1, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open(dir.path(), options(), Arc::clone(&log) as Arc<dyn Horizon>).unwrap();
+    store
+        .write(vec![row(Key::Head(dialog("ann", "bob")), 1, "row")])
+        .await
+        .unwrap();
+    let sync = || {
+        let store = store.clone();
+        tokio::spawn(async move { store.sync().await })
+    };
+    let shared = &store.0.shared;
+    // The saver waits for the log with the first, and the second stands behind it.
+    let first = sync();
+    while !shared.overlay.is_saving() {
+        tokio::task::yield_now().await;
+    }
+    let syncs = [first, sync()];
+    while shared.queue.syncs_waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    for sync in syncs {
+        let answer = timeout(Duration::from_secs(20), sync).await.unwrap().unwrap();
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_being_saved_and_newer_ones_are_read_as_one() {
+    let log = Arc::new(Manual::default());
+    let dir = tempfile::tempdir().unwrap();
+    let eager = EmbeddedOptions {
+        save_every: Duration::from_millis(1),
+        save_bytes: 1,
+        ..options()
+    };
+    let store = Embedded::open(dir.path(), eager, Arc::clone(&log) as Arc<dyn Horizon>).unwrap();
+    let chat = dialog("ann", "bob");
+    let mark = |up_to| Key::Mark(chat.clone(), user("ann"), MarkKind::Read, up_to);
+    let write = async |ids: &[u64], version: u64| {
+        let messages = ids
+            .iter()
+            .map(|id| row(Key::Message(chat.clone(), *id), version, "m"));
+        let marks = ids.iter().map(|id| row(mark(id * 1000), 1, "r"));
+        store
+            .write(messages.chain(marks).collect::<Vec<_>>())
+            .await
+            .unwrap();
+    };
+    // On disk, waiting for the log, and fresh.
+    write(&[1, 4, 7], 1).await;
+    store.sync().await.unwrap();
+    log.appended.store(1, Ordering::SeqCst);
+    write(&[2, 5, 7], 2).await;
+    while !store.0.shared.overlay.is_saving() {
+        tokio::task::yield_now().await;
+    }
+    write(&[3, 5, 6], 3).await;
+    let all: Vec<(u64, u64)> = vec![(1, 1), (2, 2), (3, 3), (4, 1), (5, 3), (6, 3), (7, 2)];
+    let messages = Range::Messages {
+        chat: chat.clone(),
+        from: 0,
+        to: 9,
+    };
+    let marks = Range::Marks {
+        chat: chat.clone(),
+        user: user("ann"),
+        kind: MarkKind::Read,
+        from: 0,
+        to: 9000,
+    };
+    let found = async |range: &Range, take| -> Vec<(Key, u64)> {
+        let rows = scan(&store, range, take).await;
+        rows.into_iter().map(|row| (row.key, row.timestamp)).collect()
+    };
+    for limit in 0..9 {
+        let first: Vec<_> = all.iter().take(limit).collect();
+        let last: Vec<_> = all.iter().rev().take(limit).collect();
+        for (take, expected) in [(Take::First(limit), first), (Take::Last(limit), last)] {
+            let expect = |key: &dyn Fn(u64) -> Key, mutable: bool| -> Vec<_> {
+                let version = |version| if mutable { version } else { 1 };
+                let rows = expected.iter().map(|(id, made)| (key(*id), version(*made)));
+                rows.collect()
+            };
+            let message = |id| Key::Message(chat.clone(), id);
+            assert_eq!(found(&messages, take).await, expect(&message, true));
+            assert_eq!(found(&marks, take).await, expect(&|id| mark(id * 1000), false));
         }
     }
 }
