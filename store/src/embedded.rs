@@ -21,6 +21,7 @@ mod open;
 mod overlay;
 mod ranges;
 mod read;
+mod rows;
 mod saver;
 mod values;
 

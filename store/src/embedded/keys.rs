@@ -115,7 +115,7 @@ impl Table {
 }
 
 /// A key as it stands in memory and on disk.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RowKey(Slice);
 
 impl RowKey {

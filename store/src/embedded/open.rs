@@ -13,6 +13,7 @@ use super::EmbeddedOptions;
 use super::expiry::{Expiry, Merging};
 use super::merger::Merges;
 use super::overlay::Overlay;
+use super::rows::RowCache;
 use super::saver::Queue;
 use crate::StoreError;
 use crate::horizon::Horizon;
@@ -23,6 +24,8 @@ const LOCK: &str = "confab-store";
 const TREE: &str = "tree";
 /// What is read from disk at once. Larger blocks are cheaper to write and to merge, smaller ones to find a single row in.
 const BLOCK_BYTES: u32 = 8 << 10;
+/// Of the cache so much is for single rows, the rest for blocks: one part in so many.
+const ROWS_SHARE: u64 = 4;
 /// So many rows of a block are looked through one by one, at the most, to find one.
 const RESTART_ROWS: u8 = 8;
 
@@ -45,6 +48,8 @@ pub(super) struct Shared {
     pub(super) tree: AnyTree,
     /// The engine's count of saves and merges.
     pub(super) saves: SequenceNumberCounter,
+    /// Rows of the tree that were read lately.
+    pub(super) rows: RowCache,
     pub(super) merges: Merges,
     pub(super) merging: Arc<Merging>,
     /// Held until nobody has the store any more.
@@ -66,6 +71,8 @@ impl Shared {
         horizon: Arc<dyn Horizon>,
     ) -> Result<Self, OpenError> {
         let (lock, is_new) = take(directory)?;
+        let row_bytes = options.cache_bytes / ROWS_SHARE;
+        let block_cache = Cache::with_capacity_bytes(options.cache_bytes - row_bytes);
         let merging = Arc::new(Merging::default());
         let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
         // Readers see whatever is there, so nobody asks for the second.
@@ -77,7 +84,7 @@ impl Shared {
             // of large levels are in parts, which come and go.)
             .index_block_pinning_policy(PinningPolicy::all(true))
             .filter_block_pinning_policy(PinningPolicy::all(true))
-            .use_cache(Arc::new(Cache::with_capacity_bytes(options.cache_bytes)))
+            .use_cache(Arc::new(block_cache))
             .with_compaction_filter_factory(Some(Arc::new(Expiry(Arc::clone(&merging)))))
             .open()
             .map_err(|error| failed(&error))?;
@@ -96,6 +103,7 @@ impl Shared {
             queue: Queue::new(),
             tree,
             saves,
+            rows: RowCache::new(row_bytes),
             merges: Merges::default(),
             merging,
             _lock: lock,

@@ -21,7 +21,7 @@ impl Shared {
         let stands = match fresh {
             Some(fresh) if table.is_insert_only() => Some(fresh),
             fresh => {
-                let saved = self.saved(&row_key)?;
+                let saved = self.cached(&row_key)?;
                 match (fresh, saved) {
                     (Some(fresh), Some(saved)) => Some(if saved.beats(&fresh) { saved } else { fresh }),
                     (fresh, saved) => fresh.or(saved),
@@ -31,6 +31,19 @@ impl Shared {
         let now = self.now();
         let stands = stands.filter(|stored| !stored.is_expired(table, now));
         Ok(stands.map(|stored| record(key, table, &stored)))
+    }
+
+    /// The row as it is saved, from memory where it was read lately.
+    fn cached(&self, key: &RowKey) -> Result<Option<Stored>, StoreError> {
+        if let Some(stored) = self.rows.get(key) {
+            return Ok(Some(stored));
+        }
+        let age = self.rows.age();
+        let saved = self.saved(key)?;
+        if let Some(stored) = &saved {
+            self.rows.keep(key, stored, age);
+        }
+        Ok(saved)
     }
 
     /// The row as it is saved.

@@ -290,6 +290,7 @@ impl Shared {
         self.room_for_a_table();
         let rows = self.write_table(&generation)?;
         drop(generation);
+        self.rows.begin_next_age();
         self.overlay.settle();
         metrics::counter!("confab_store_rows_saved_total").increment(rows);
         self.queue.saved(bytes);

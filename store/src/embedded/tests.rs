@@ -294,23 +294,23 @@ async fn a_sync_that_meets_a_close_is_answered() {
         .write(vec![row(Key::Head(dialog("ann", "bob")), 1, "row")])
         .await
         .unwrap();
-    let sync = || {
-        let store = store.clone();
-        tokio::spawn(async move { store.sync().await })
-    };
     let shared = &store.0.shared;
     // The saver waits for the log with the first, and the second stands behind it.
-    let first = sync();
-    while !shared.overlay.is_saving() {
-        tokio::task::yield_now().await;
-    }
-    let syncs = [first, sync()];
-    while shared.queue.syncs_waiting() < 1 {
-        tokio::task::yield_now().await;
-    }
-    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
-    for sync in syncs {
-        let answer = timeout(Duration::from_secs(20), sync).await.unwrap().unwrap();
+    let close = async {
+        while !shared.overlay.is_saving() {
+            tokio::task::yield_now().await;
+        }
+        let close = async {
+            while shared.queue.syncs_waiting() < 1 {
+                tokio::task::yield_now().await;
+            }
+            store.close();
+        };
+        tokio::join!(store.sync(), close).0
+    };
+    let answers = async { tokio::join!(store.sync(), close) };
+    let (first, second) = timeout(Duration::from_secs(20), answers).await.unwrap();
+    for answer in [first, second] {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
 }
@@ -637,6 +637,9 @@ proptest! {
                     .map(|(key, (timestamp, value))| Record { key: key.clone(), timestamp: *timestamp, value: value.clone() })
                     .collect();
                 assert_eq!(scan(&store, &all, Take::All).await, expected);
+                for record in &expected {
+                    assert_eq!(get(&store, &record.key).await.as_ref(), Some(record));
+                }
                 for limit in 0..4 {
                     let (first, last) = (Take::First(limit), Take::Last(limit));
                     let down: Vec<_> = expected.iter().rev().take(limit).cloned().collect();

@@ -44,6 +44,11 @@ impl Stored {
         Ok(Self(bytes))
     }
 
+    /// The same value in memory of its own: one from disk keeps all of its block.
+    pub(super) fn copied(&self) -> Self {
+        Self(Slice::new(&self.0))
+    }
+
     pub(super) fn on_disk(&self) -> &Slice {
         &self.0
     }
