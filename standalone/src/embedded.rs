@@ -136,7 +136,7 @@ fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Fai
 }
 
 /// How many partitions a new log gets: as many loops as cores can run. More of them only make smaller batches: on two cores a
-/// message costs 14% more with eight.
+/// message costs 16% more with eight.
 fn partitions() -> u16 {
     let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     // Below a small number by construction.

@@ -12,7 +12,7 @@
 //!
 //! **The engine** is lsm-tree: tables, their filters, caches and merges, and the manifest that says which tables there are. A
 //! database around it (fjall, before) has a journal and sorted tables in memory of its own, a second time what the log and the
-//! overlay are: a sixth of all CPU of a message.
+//! overlay are: a tenth of all CPU of a message.
 
 mod expiry;
 mod keys;

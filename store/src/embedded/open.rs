@@ -70,7 +70,7 @@ impl Shared {
         options: EmbeddedOptions,
         horizon: Arc<dyn Horizon>,
     ) -> Result<Self, OpenError> {
-        let (lock, is_new) = take(directory)?;
+        let lock = take(directory)?;
         let row_bytes = options.cache_bytes / ROWS_SHARE;
         let block_cache = Cache::with_capacity_bytes(options.cache_bytes - row_bytes);
         let merging = Arc::new(Merging::default());
@@ -90,12 +90,8 @@ impl Shared {
             .map_err(|error| failed(&error))?;
         let next = tree.get_highest_seqno().map_or(0, |highest| highest + 1);
         saves.fetch_max(next);
-        if is_new {
-            // The engine syncs what is in its directory; that there is one has to last as well.
-            for parent in directory.ancestors().take(2) {
-                sync_names(parent).map_err(|error| failed(&error))?;
-            }
-        }
+        // The engine syncs what is in its directory; that there is one has to last as well.
+        sync_names(directory).map_err(|error| failed(&error))?;
         Ok(Self {
             options,
             horizon,
@@ -148,24 +144,28 @@ fn sync_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Takes a directory that is ours, or that can become ours. Also tells whether it is new.
-fn take(directory: &Path) -> Result<(File, bool), OpenError> {
+/// Takes a directory that is ours, or that can become ours.
+fn take(directory: &Path) -> Result<File, OpenError> {
     let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
     fs::create_dir_all(directory).map_err(|error| failed(&error))?;
     let lock = directory.join(LOCK);
     let mut inside = fs::read_dir(directory).map_err(|error| failed(&error))?;
     let is_new = !lock.exists();
+    if is_new && let Some(parent) = directory.parent() {
+        // Before anything in it says that it is ours: whoever finds that knows that its name lasts.
+        sync_names(parent).map_err(|error| failed(&error))?;
+    }
     if is_new && inside.next().is_some() {
         let why = if directory.join("keyspaces").is_dir() {
             "a store as it was before the first release, which cannot be read any more: begin with another directory"
         } else {
-            "not a store: it is not empty and was not made by this service"
+            "not a store: it is not empty and was not made by this service; name an empty directory, or one that is not there yet"
         };
         return Err(OpenError::new(directory, why));
     }
     let lock = File::create(lock).map_err(|error| failed(&error))?;
     match lock.try_lock() {
-        Ok(()) => Ok((lock, is_new)),
+        Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::new(directory, "in use by another process")),
         Err(TryLockError::Error(error)) => Err(failed(&error)),
     }

@@ -252,11 +252,17 @@ impl Saver {
             // Whoever gave up waiting needs no answer.
             let _ = done.send(Err(self.shared.gone()));
         }
+        self.stop_merger();
+        queue.progress.notify_waiters();
+    }
+
+    /// Ends the merger. The tables stay as they are from then on, but for new ones.
+    pub(super) fn stop_merger(&self) {
         self.shared.stop_merging();
         if let Some(merger) = self.merger.lock().take() {
+            // As above.
             let _ = merger.join();
         }
-        queue.progress.notify_waiters();
     }
 }
 

@@ -573,7 +573,7 @@ proptest! {
                 store.sync().await.unwrap();
             }
             // No merge is under way while the files are copied.
-            store.0.shared.stop_merging();
+            store.0.saver.stop_merger();
             copy(&live, &cut);
             let before = files(&live);
             store.write(round(rounds + 1, size)).await.unwrap();
