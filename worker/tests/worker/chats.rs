@@ -1,10 +1,14 @@
 //! `chats` and `chat`.
 
+use std::time::Duration;
+
 use confab_chat::{Op, Timestamp};
 use confab_proto::message::{Profile, QueryKind, Signal};
+use confab_worker::Worker;
 use serde_json::{Value, json};
 
-use crate::support::{START, World, dialog, named, user};
+use crate::support::meeting::Meeting;
+use crate::support::{START, World, config, dialog, in_time, named, user};
 
 fn names(list: &Value) -> Vec<&str> {
     let list = list.as_array().unwrap();
@@ -189,4 +193,15 @@ async fn a_group_shows_its_members_and_a_dialog_never_opened_only_its_other_side
         never,
         json!({ "chatId": "zoe", "type": "dialog", "name": "zoe", "missed": 0, "meta": {} })
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_takes_long_holds_no_other_one_up() {
+    let world = World::new().await;
+    let store = Meeting::new(world.store.clone());
+    let worker = Worker::start(config("w1"), world.bus.clone(), store).await;
+    in_time("the worker", worker.ready()).await.unwrap();
+    let (ann, bob) = tokio::join!(world.chats("ann"), world.chats("bob"));
+    assert_eq!(ann, bob, "neither has a chat");
+    worker.shutdown(Duration::from_secs(10)).await;
 }

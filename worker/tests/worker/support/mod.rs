@@ -5,6 +5,7 @@ pub(crate) mod copy;
 pub(crate) mod cut;
 pub(crate) mod follower;
 pub(crate) mod limbo;
+pub(crate) mod meeting;
 pub(crate) mod pausable;
 pub(crate) mod replaced;
 pub(crate) mod torn;
