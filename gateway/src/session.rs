@@ -97,6 +97,12 @@ impl<B: Bus> Opening<B> {
         opening
     }
 
+    /// By a call of its own: what is moved out of a box leaves the box's memory taken until the end of its scope, which
+    /// would be the end of the connection.
+    fn into_session(self: Box<Self>) -> Session<B> {
+        self.0
+    }
+
     async fn until_known(&mut self) {
         let Self(session) = self;
         let handle = Arc::clone(&session.registered.handle);
@@ -127,7 +133,7 @@ pub(crate) fn run<B: Bus, S: Transport>(
     place: Place<B>,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        let Opening(mut session) = *opening;
+        let mut session = opening.into_session();
         let ended = session.serve(&mut socket).await;
         // What is done once, or rarely, has its memory only meanwhile: all of a task's memory is there as long as the task
         // is.
