@@ -36,12 +36,13 @@ pub(crate) async fn search(
     loop {
         let mut step = scenario.clone();
         step.load.rate = Some(rate);
-        let found = run::run(&step, options).await?;
+        let found = run::run(&step, options, run::new_id()).await?;
         told(&line(rate, &found));
         match found.verdict {
             Verdict::Passed => holds = Some(found),
             // At no rate may this happen.
             Verdict::Violated => return Ok(Some(found)),
+            Verdict::Interrupted => return Ok(holds),
             Verdict::ThresholdMissed | Verdict::GeneratorSaturated => fails = Some(rate),
         }
         let held = holds.as_ref().and_then(|summary| summary.scenario.load.rate);

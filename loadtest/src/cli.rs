@@ -23,7 +23,8 @@ impl std::error::Error for Usage {}
 
 const CODES: &str = "\
 Exit codes: 0 passed; 1 a threshold was missed; 2 a promise was broken (a message lost, twice, out of order, a wrong
-unread count); 3 the load generator itself was saturated; 4 the run could not be made; 64 bad arguments or scenario.";
+unread count); 3 the load generator itself was saturated; 4 the run could not be made, or was interrupted; 64 bad arguments
+or scenario.";
 
 pub(crate) fn command() -> Command {
     Command::new("confab-loadtest")
@@ -96,9 +97,9 @@ fn reading() -> [Command; 4] {
                 option(
                     "fail-above",
                     "PERCENT",
-                    "Exit 1 when a figure became worse by more",
+                    "Exit 1 when a figure became worse by more, or is gone, or the verdict is worse",
                 )
-                .value_parser(value_parser!(f64)),
+                .value_parser(percent),
             ),
         Command::new("merge")
             .about("Join the summaries of shards into one, and judge it")
@@ -175,6 +176,11 @@ fn summary(name: &'static str) -> Arg {
         .value_name("SUMMARY")
         .required(true)
         .help("A summary.json, or the directory with it")
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..=1e6).contains(percent));
+    percent.ok_or_else(|| "it is a number of percent, from 0 on".to_owned())
 }
 
 /// `I/N`, counted from 1.

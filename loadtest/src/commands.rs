@@ -6,8 +6,9 @@
     reason = "it is what the tool says to whoever runs it"
 )]
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+mod out;
+mod words;
+
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -21,12 +22,15 @@ use crate::capacity::{self, Search};
 use crate::cli::Usage;
 use crate::compare;
 use crate::device::Target;
+use crate::interrupt::Interrupt;
 use crate::plan::Shard;
 use crate::report;
 use crate::run::{self, Options};
 use crate::scenario::{READY, Scenario};
 use crate::summary::{Summary, Verdict, judge, merge};
 use crate::tokens::Tokens;
+use out::Out;
+use words::print;
 
 /// # Errors
 ///
@@ -64,25 +68,29 @@ fn bare_server() -> Result<u8> {
 async fn run_one(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
     let options = options(args).await?;
+    let run = run::new_id();
+    let out = args.get_one::<String>("out").map(PathBuf::from);
+    let out = Out::new(out.unwrap_or_else(|| PathBuf::from(format!("loadtest-{}-{run}", scenario.name))))?;
     let floor = if args.get_flag("calibrate") {
         Some(calibrate::calibrate().await?)
     } else {
         None
     };
-    let mut summary = run::run(&scenario, &options).await?;
+    let mut summary = run::run(&scenario, &options, run).await?;
     summary.floor = floor;
     judge(&mut summary);
-    let out = args.get_one::<String>("out").map(PathBuf::from);
-    let out = out.unwrap_or_else(|| PathBuf::from(format!("loadtest-{}-{}", scenario.name, summary.run)));
-    keep(&summary, &out)?;
+    // First: it must be seen even where it cannot be written.
     print(&summary);
-    println!("written to {}", out.display());
+    out.keep(&summary)?;
+    println!("written to {}", out.dir().display());
     Ok(summary.verdict.code())
 }
 
 async fn find_capacity(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
     let options = options(args).await?;
+    let out = args.get_one::<String>("out").map(PathBuf::from);
+    let out = out.map(Out::new).transpose()?;
     let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
     let search = Search {
         from: args
@@ -96,10 +104,10 @@ async fn find_capacity(args: &ArgMatches) -> Result<u8> {
         println!("no rate meets the thresholds");
         return Ok(Verdict::ThresholdMissed.code());
     };
-    if let Some(out) = args.get_one::<String>("out") {
-        keep(&best, Path::new(out))?;
-    }
     print(&best);
+    if let Some(out) = out {
+        out.keep(&best)?;
+    }
     Ok(best.verdict.code())
 }
 
@@ -150,7 +158,9 @@ fn compare_two(args: &ArgMatches) -> Result<u8> {
     let lines = compare::lines(&before, &after);
     print!("{}", compare::table(&before, &after, &lines));
     let limit = args.get_one::<f64>("fail-above");
-    let worse = limit.is_some_and(|limit| lines.iter().any(|line| line.worse() > *limit));
+    let worse = limit.is_some_and(|limit| {
+        after.verdict > before.verdict || lines.iter().any(|line| line.is_worse_by(*limit))
+    });
     Ok(u8::from(worse))
 }
 
@@ -159,9 +169,10 @@ fn merge_all(args: &ArgMatches) -> Result<u8> {
     let shards = named
         .map(|one| Summary::read(Path::new(one)))
         .collect::<Result<_>>()?;
-    let summary = merge(shards)?;
-    keep(&summary, Path::new(args.get_one::<String>("out").context(Usage)?))?;
+    let summary = merge(shards).context(Usage)?;
+    let out = Out::new(path(args, "out"))?;
     print(&summary);
+    out.keep(&summary)?;
     Ok(summary.verdict.code())
 }
 
@@ -195,6 +206,7 @@ async fn options(args: &ArgMatches) -> Result<Options> {
         chaos_hook: args.get_one::<String>("chaos-hook").cloned(),
         read_back: !args.get_flag("no-read-back"),
         progress: !args.get_flag("quiet"),
+        interrupt: Interrupt::listen()?,
     })
 }
 
@@ -206,90 +218,4 @@ fn raise_file_limit() -> Result<()> {
         maximum,
     };
     setrlimit(Resource::Nofile, limit).context("the limit of open files")
-}
-
-fn keep(summary: &Summary, out: &Path) -> Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
-    summary.write(&out.join("summary.json"))?;
-    let report = out.join("report.html");
-    std::fs::write(&report, report::html(summary)).with_context(|| format!("writing {}", report.display()))
-}
-
-/// The result, for people.
-fn print(summary: &Summary) {
-    let mut text = String::new();
-    // Writing into memory does not fail; and whoever closes the pipe does not want the rest.
-    let _ = words(summary, &mut text);
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-fn words(summary: &Summary, out: &mut String) -> fmt::Result {
-    writeln!(out, "{}: {}", summary.scenario.name, summary.verdict.words())?;
-    writeln!(
-        out,
-        "{:.0} messages/s, {:.0} deliveries/s over {:.1} s; {} sent, {} answered, {} refused, {} sent again",
-        summary.messages_per_second,
-        summary.deliveries_per_second,
-        summary.seconds,
-        summary.counts.sent,
-        summary.counts.answered,
-        summary.counts.refused,
-        summary.counts.repeated
-    )?;
-    for (what, times) in &summary.times {
-        writeln!(
-            out,
-            "{:>18}: p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms ({})",
-            what.name(),
-            times.p50_ms,
-            times.p99_ms,
-            times.max_ms,
-            times.count
-        )?;
-    }
-    used(summary, out)?;
-    for (code, (count, message)) in &summary.refusals {
-        writeln!(out, "  {count} × {code}: {message}")?;
-    }
-    for check in &summary.checks {
-        let actual = check
-            .actual
-            .map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"));
-        let word = if check.passed { "met" } else { "MISSED" };
-        writeln!(out, "  {word}: {} {actual} (limit {})", check.name, check.limit)?;
-    }
-    if !summary.ledger.settled {
-        writeln!(
-            out,
-            "  MISSED: not everything was answered and delivered in the time given after the load"
-        )?;
-    }
-    for violation in &summary.ledger.kept {
-        writeln!(out, "  VIOLATION {violation}")?;
-    }
-    Ok(())
-}
-
-/// What the run has cost.
-fn used(summary: &Summary, out: &mut String) -> fmt::Result {
-    if let Some(target) = &summary.target {
-        let each = target
-            .cpu_us_per_message
-            .map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
-        writeln!(
-            out,
-            "{:>18}: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
-            "service",
-            target.cpu_cores,
-            target.mb_before,
-            target.mb_connected,
-            target.mb_end,
-            target.kb_per_connection
-        )?;
-    }
-    writeln!(out, "{:>18}: {:.2} cores", "tool", summary.own_cores)?;
-    if let Some(floor) = &summary.floor {
-        out.push_str(&floor.words());
-    }
-    Ok(())
 }

@@ -61,10 +61,10 @@ pub(crate) struct Device {
     /// Frames that go out next.
     out: Vec<String>,
     own: VecDeque<u32>,
-    /// When the connection should have been there: what waits since before then waited for the tool.
+    /// When the tool has let the connection be there: what waits since before then waited for the tool.
     since: Instant,
-    /// When the connection came about: what was planned before then is not late by the tool.
-    live_since: Instant,
+    /// Since when the service takes what it is sent: what was planned before then is not late by the tool.
+    free_since: Instant,
     /// Reads nothing for so long at a time.
     pause: Option<Duration>,
     /// While it comes back: since when, and how many messages it must have seen to have missed none.
@@ -98,7 +98,7 @@ impl Device {
             out: Vec::new(),
             own: VecDeque::with_capacity(OWN),
             since: Instant::now(),
-            live_since: Instant::now(),
+            free_since: Instant::now(),
             pause,
             resuming: None,
             was_live: false,
@@ -108,6 +108,7 @@ impl Device {
     /// Is there from `planned` on, until nobody commands it any more.
     pub(crate) async fn run(mut self, planned: Instant) {
         let mut planned = planned;
+        self.since = planned;
         loop {
             tokio::time::sleep_until(planned.into()).await;
             let Some(mut socket) = self.connect(planned).await else {
@@ -118,10 +119,10 @@ impl Device {
             self.shared.borrow_mut().stats.open -= 1;
             match ended {
                 Ended::Done => return self.say_goodbye(socket).await,
-                Ended::Away(until) => planned = until,
+                Ended::Away(until) => (planned, self.since) = (until, until),
                 Ended::Lost(wait) => {
                     self.shared.borrow_mut().stats.counts.lost += 1;
-                    sleep(wait).await;
+                    planned = Instant::now() + wait;
                 }
             }
         }
@@ -129,7 +130,6 @@ impl Device {
 
     /// Tries until it is connected. None where nobody commands the device any more.
     async fn connect(&mut self, planned: Instant) -> Option<socket::Socket> {
-        self.since = planned;
         loop {
             let last_event = self.shared.borrow().ledger.view(self.number).last_event;
             match self.way.connect(last_event).await {
@@ -139,7 +139,6 @@ impl Device {
                 }
                 Err(error) => {
                     let mut world = self.shared.borrow_mut();
-                    world.stats.counts.repeated += 1;
                     let refusal = world.stats.refusals.entry("connecting".to_owned());
                     refusal.or_insert_with(|| (0, format!("{error:#}"))).0 += 1;
                 }
@@ -157,7 +156,7 @@ impl Device {
         let view = world.ledger.view_mut(self.number);
         view.reconnected();
         self.resuming = Some((planned, view.seen + view.owed));
-        self.live_since = Instant::now();
+        self.free_since = Instant::now();
         drop(world);
         // The answer shows that the connection is live.
         self.out.push("ping".to_owned());

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod compare;
 mod device;
+mod interrupt;
 mod ledger;
 mod plan;
 mod progress;

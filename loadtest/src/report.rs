@@ -43,7 +43,7 @@ fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::ThresholdMissed => "missed",
-        Verdict::GeneratorSaturated => "saturated",
+        Verdict::GeneratorSaturated | Verdict::Interrupted => "saturated",
         Verdict::Violated => "violated",
     }
 }
@@ -98,6 +98,15 @@ fn violations(summary: &Summary) -> Markup {
 
 fn checks(summary: &Summary) -> Markup {
     html! {
+        @if !summary.not_judged.is_empty() {
+            p class="warning" { "Not judged, for want of --pid or --calibrate: " (summary.not_judged.join(", ")) "." }
+        }
+        @if !summary.read_back {
+            p class="warning" { "Not judged: history and lists, which were not read back." }
+        }
+        @if summary.watched && summary.target.is_none() {
+            p class="warning" { "A process of the service ended during the run." }
+        }
         @if !summary.checks.is_empty() {
             h2 { "Thresholds" }
             table {
@@ -203,6 +212,9 @@ fn counts(summary: &Summary) -> Markup {
         ("actions more than 10 ms late", counts.late),
         ("never answered, and stored", ledger.ambiguous_stored),
         ("never answered, and not stored", ledger.ambiguous_absent),
+        ("never answered, and not read back", ledger.ambiguous_unknown),
+        ("requests without an answer at the end", counts.unanswered),
+        ("actions never begun, for want of a connection", counts.unbegun),
     ];
     html! {
         h2 { "Counts" }

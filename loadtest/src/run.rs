@@ -6,13 +6,16 @@ mod prepare;
 mod readback;
 
 use std::cell::RefCell;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::interval;
 
 use crate::device::Target;
+use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Shard};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
@@ -21,6 +24,9 @@ use crate::summary::{self, Summary};
 use crate::tokens::Tokens;
 use crate::world::{Shared, World};
 use fleet::Fleet;
+
+/// A service that lets nobody in for so long is not there.
+const FIRST: Duration = Duration::from_secs(15);
 
 /// How a run is made, beside its scenario.
 pub(crate) struct Options {
@@ -33,6 +39,7 @@ pub(crate) struct Options {
     /// Whether the history and the lists are read back; not from the floor, which has none.
     pub(crate) read_back: bool,
     pub(crate) progress: bool,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// What the service had used at the moments that matter.
@@ -64,6 +71,16 @@ pub(crate) struct Findings {
     pub(crate) window: Window,
     /// Whether all was answered, delivered and read back in time.
     pub(crate) settled: bool,
+    /// Whether history and lists were read back, all of them.
+    pub(crate) read_back: bool,
+    /// Whether processes of the service were to be watched.
+    pub(crate) watched: bool,
+    /// Actions that no device has come to.
+    pub(crate) unbegun: u64,
+    /// Whether the load was ended before its time.
+    pub(crate) interrupted: bool,
+    /// The exit code of the chaos hook, if it has ended.
+    pub(crate) chaos_hook: Option<i32>,
 }
 
 /// A run under way.
@@ -74,6 +91,16 @@ struct Run {
     processes: Process,
     sampler: Sampler,
     progress: Progress,
+    interrupt: Interrupt,
+    /// Whether it has ended the load.
+    interrupted: bool,
+    /// The chaos hook, once it was started.
+    hook: Option<Child>,
+}
+
+/// Tells the users of one run from those of another.
+pub(crate) fn new_id() -> String {
+    format!("{:08x}", rand::random::<u32>())
 }
 
 /// Runs a scenario against a service.
@@ -82,10 +109,9 @@ struct Run {
 ///
 /// Where the run could not be made: nobody could connect, or a chat could not be made. What the service does wrong
 /// afterwards is in the summary.
-pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summary> {
+pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) -> Result<Summary> {
     let own = options.shard.of(scenario);
     let started = Instant::now();
-    let run_id = format!("{:08x}", rand::random::<u32>());
     let plan = Rc::new(Plan::new(&own, &run_id));
     let shared = Rc::new(RefCell::new(World::new(&own, plan, started)));
     let mut processes = Process::new(&options.pids)?;
@@ -102,6 +128,9 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
         shared,
         fleet,
         processes,
+        interrupt: options.interrupt.clone(),
+        interrupted: false,
+        hook: None,
     };
     run.all_connected().await?;
     run.prepare().await?;
@@ -109,15 +138,15 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
     let window = run.load(options.chaos_hook.as_deref()).await?;
     let mut settled = run.settle().await;
     usages.end = run.processes.target();
-    if options.read_back
-        && let Err(error) = run.read_back().await
-    {
+    let mut read_back = options.read_back;
+    if read_back && let Err(error) = run.read_back().await {
         // What was found so far is worth telling.
-        settled = false;
+        (settled, read_back) = (false, false);
         let refusals = &mut run.shared.borrow_mut().stats.refusals;
         refusals.insert("reading back".to_owned(), (1, format!("{error:#}")));
     }
     run.progress.done();
+    let unbegun = run.fleet.waiting();
     run.fleet.disband().await;
     let findings = Findings {
         run: run_id,
@@ -127,6 +156,11 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
         usages,
         window,
         settled,
+        read_back,
+        watched: !options.pids.is_empty(),
+        unbegun,
+        interrupted: run.interrupted,
+        chaos_hook: run.hook.as_mut().and_then(hook_code),
     };
     Ok(summary::of(findings, &run.shared.borrow()))
 }
@@ -163,20 +197,26 @@ impl Run {
         let devices = self.scenario.devices();
         let planned = f64::from(devices) / self.scenario.connect.rate;
         let limit = Duration::from_secs_f64(planned) + Duration::from_secs(60);
-        if self
-            .wait("connecting", limit, |world| world.ready == devices)
-            .await
-        {
+        let start = Instant::now();
+        let interrupt = self.interrupt.clone();
+        let done = |world: &World| {
+            let in_vain = world.ready == 0 && start.elapsed() > FIRST;
+            world.ready == devices || in_vain || interrupt.has_come()
+        };
+        self.wait("connecting", limit, done).await;
+        if self.shared.borrow().ready == devices {
             return Ok(());
         }
+        ensure!(!self.interrupt.has_come(), "interrupted before the load began");
         let world = self.shared.borrow();
         let why = world.stats.refusals.iter().next();
         let why = why.map_or_else(String::new, |(what, (_, message))| {
             format!(" ({what}: {message})")
         });
         bail!(
-            "{} of {devices} connections came about in {limit:?}{why}",
-            world.ready
+            "{} of {devices} connections came about in {:.0} s{why}",
+            world.ready,
+            start.elapsed().as_secs_f64()
         )
     }
 
@@ -194,9 +234,15 @@ impl Run {
 }
 
 /// Runs a command of the user's, beside the load.
-fn hook(command: &str) -> Result<std::process::Child> {
-    std::process::Command::new("sh")
+fn hook(command: &str) -> Result<Child> {
+    Command::new("sh")
         .args(["-c", command])
         .spawn()
         .with_context(|| format!("--chaos-hook {command}"))
+}
+
+/// How it has ended, if it has, as a shell says it.
+fn hook_code(hook: &mut Child) -> Option<i32> {
+    let status = hook.try_wait().ok().flatten()?;
+    status.code().or_else(|| Some(128 + status.signal()?))
 }

@@ -93,6 +93,12 @@ pub(crate) struct Counts {
     pub(crate) skipped: u64,
     /// Actions that began more than 10 ms after their time.
     pub(crate) late: u64,
+    /// Requests without an answer at the end.
+    #[serde(default)]
+    pub(crate) unanswered: u64,
+    /// Actions that waited for a connection until the end.
+    #[serde(default)]
+    pub(crate) unbegun: u64,
 }
 
 /// See the module.

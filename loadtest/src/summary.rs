@@ -44,11 +44,30 @@ pub(crate) struct Summary {
     pub(crate) times: BTreeMap<Timed, TimesSummary>,
     pub(crate) ledger: LedgerSummary,
     pub(crate) target: Option<TargetSummary>,
+    /// Whether processes of the service were watched. Without `target` one of them has ended.
+    #[serde(default)]
+    pub(crate) watched: bool,
     /// Of the tool, during the measured time.
     pub(crate) own_cores: f64,
     pub(crate) checks: Vec<Check>,
+    /// Thresholds of what was not watched or not calibrated.
+    #[serde(default)]
+    pub(crate) not_judged: Vec<String>,
+    /// Whether history and lists were read back, all of them.
+    #[serde(default = "yes")]
+    pub(crate) read_back: bool,
+    /// Whether the load was ended before its time.
+    #[serde(default)]
+    pub(crate) interrupted: bool,
+    /// The exit code of the chaos hook, if there was one and it has ended.
+    #[serde(default)]
+    pub(crate) chaos_hook: Option<i32>,
     pub(crate) floor: Option<Floor>,
     pub(crate) series: Vec<Point>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a run ended. The worst one counts.
@@ -58,6 +77,8 @@ pub(crate) enum Verdict {
     Passed,
     /// The service was too slow, or too dear.
     ThresholdMissed,
+    /// Somebody ended the load before its time: too little was seen.
+    Interrupted,
     /// The tool itself was too slow: nothing can be said of the service.
     GeneratorSaturated,
     /// The service broke a promise.
@@ -72,6 +93,7 @@ impl Verdict {
             Self::ThresholdMissed => 1,
             Self::Violated => 2,
             Self::GeneratorSaturated => 3,
+            Self::Interrupted => crate::FAILED,
         }
     }
 
@@ -79,6 +101,7 @@ impl Verdict {
         match self {
             Self::Passed => "passed",
             Self::ThresholdMissed => "a threshold was missed",
+            Self::Interrupted => "interrupted before the end of the load",
             Self::GeneratorSaturated => {
                 "the load generator was saturated: nothing can be said of the service"
             }
@@ -93,9 +116,12 @@ pub(crate) struct LedgerSummary {
     pub(crate) violations: u64,
     /// The first of them.
     pub(crate) kept: Vec<Violation>,
-    /// Sends that were never answered: those that the history has, and those that it has not.
+    /// Sends that were never answered: those that the history has, those that it has not, and those of which nobody
+    /// knows, since it was not read back.
     pub(crate) ambiguous_stored: u64,
     pub(crate) ambiguous_absent: u64,
+    #[serde(default)]
+    pub(crate) ambiguous_unknown: u64,
     /// Whether all was answered and delivered in time after the load.
     pub(crate) settled: bool,
 }
@@ -123,8 +149,14 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         usages,
         window,
         settled,
+        read_back,
+        watched,
+        unbegun,
+        interrupted,
+        chaos_hook,
     } = findings;
     let ambiguous = world.ledger.ambiguous();
+    let known = |count| if read_back { count } else { 0 };
     let violations = &world.ledger.violations;
     let times = Timed::ALL
         .into_iter()
@@ -137,7 +169,11 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         seconds: window.seconds,
         messages_per_second: window.answered as f64 / window.seconds,
         deliveries_per_second: window.delivered as f64 / window.seconds,
-        counts: world.stats.counts,
+        counts: Counts {
+            unanswered: world.open_requests,
+            unbegun,
+            ..world.stats.counts
+        },
         refusals: world.stats.refusals.clone(),
         times: times
             .map(|what| (what, TimesSummary::of(world.stats.times(what))))
@@ -145,14 +181,22 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         ledger: LedgerSummary {
             violations: violations.count,
             kept: violations.kept.clone(),
-            ambiguous_stored: ambiguous.stored,
-            ambiguous_absent: ambiguous.absent,
+            ambiguous_stored: known(ambiguous.stored),
+            ambiguous_absent: known(ambiguous.absent),
+            ambiguous_unknown: ambiguous.stored + ambiguous.absent
+                - known(ambiguous.stored)
+                - known(ambiguous.absent),
             settled,
         },
         target: target(&scenario, &usages, window),
+        watched,
         scenario,
         own_cores: window.own_cpu_seconds / window.seconds,
         checks: Vec::new(),
+        not_judged: Vec::new(),
+        read_back,
+        interrupted,
+        chaos_hook,
         floor: None,
         series,
     };
@@ -162,14 +206,14 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
 
 fn target(scenario: &Scenario, usages: &Usages, window: Window) -> Option<TargetSummary> {
     let cpu_seconds = window.cpu_seconds?;
-    let mb = |usage: Option<Usage>| usage.map_or(0.0, |usage| usage.resident_bytes as f64 / 1e6);
-    let (before, connected) = (mb(usages.before), mb(usages.connected));
+    let mb = |usage: Option<Usage>| usage.map(|usage| usage.resident_bytes as f64 / 1e6);
+    let (before, connected) = (mb(usages.before)?, mb(usages.connected)?);
     Some(TargetSummary {
         cpu_cores: cpu_seconds / window.seconds,
         cpu_us_per_message: (window.answered > 0).then(|| cpu_seconds * 1e6 / window.answered as f64),
         mb_before: before,
         mb_connected: connected,
-        mb_end: mb(usages.end),
+        mb_end: mb(usages.end)?,
         kb_per_connection: (connected - before) * 1e3 / f64::from(scenario.devices()),
     })
 }
@@ -197,7 +241,11 @@ impl Summary {
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         ensure!(
             version == Some(u64::from(VERSION)),
-            "{shown} has version {version:?}, and this tool reads version {VERSION}"
+            "{shown} is {}, and this tool reads version {VERSION}",
+            version.map_or_else(
+                || "no summary of a run".to_owned(),
+                |version| format!("of version {version}")
+            )
         );
         serde_json::from_value(value).with_context(|| format!("{shown} is no summary"))
     }

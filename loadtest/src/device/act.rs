@@ -29,7 +29,7 @@ impl Device {
         let mut world = self.shared.borrow_mut();
         if done.is_none() {
             world.stats.counts.skipped += 1;
-        } else if at >= self.live_since {
+        } else if at >= self.free_since {
             world.stats.begins(at);
         }
     }

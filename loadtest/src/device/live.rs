@@ -1,8 +1,10 @@
 //! The life of one connection: one loop over commands, frames and time.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt, poll};
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -90,10 +92,17 @@ impl Device {
             }
             socket.flush().await
         };
-        match timeout(WRITE, all).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(self.lost(None)),
-        }
+        let mut all = pin!(all);
+        let written = match poll!(all.as_mut()) {
+            Poll::Ready(written) => written,
+            Poll::Pending => {
+                // The service does not read: what it should have been sent meanwhile is late by its doing.
+                let written = timeout(WRITE, all).await;
+                self.free_since = Instant::now();
+                written.unwrap_or(Err(Error::ConnectionClosed))
+            }
+        };
+        written.map_err(|_| self.lost(None))
     }
 
     fn commanded(&mut self, command: Option<Command>) -> Result<(), Ended> {

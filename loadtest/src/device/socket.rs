@@ -41,6 +41,14 @@ impl Target {
             Some("wss") => uri.port_u16().unwrap_or(443),
             _ => bail!("--target {text}: it begins with ws:// or wss://"),
         };
+        // The colons of an IPv6 address stand in brackets.
+        let behind_host = uri
+            .authority()
+            .and_then(|all| all.as_str().rsplit(['@', ']']).next());
+        ensure!(
+            uri.port_u16().is_some() || !behind_host.is_some_and(|text| text.contains(':')),
+            "--target {text}: a port is a number from 1 to 65535"
+        );
         let host = uri
             .host()
             .with_context(|| format!("--target {text} names no host"))?;

@@ -61,6 +61,12 @@ impl Fleet {
         let _ = self.commands[device as usize].send(command).await;
     }
 
+    /// How many commands wait for a device that has not come to them.
+    pub(super) fn waiting(&self) -> u64 {
+        let waiting = |device: &mpsc::Sender<Command>| (COMMANDS - device.capacity()) as u64;
+        self.commands.iter().map(waiting).sum()
+    }
+
     /// Lets all go, in order.
     pub(super) async fn disband(&mut self) {
         self.commands.clear();

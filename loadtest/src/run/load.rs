@@ -51,10 +51,15 @@ impl Run {
         let mut before = self.before();
         let mut ticks = interval_at((start + Duration::from_secs(1)).into(), Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for (at, once) in self.agenda(&times, chaos_hook.is_some()) {
+        let mut interrupt = self.interrupt.clone();
+        'agenda: for (at, once) in self.agenda(&times, chaos_hook.is_some()) {
             loop {
                 tokio::select! {
                     biased;
+                    () = interrupt.comes() => {
+                        self.interrupted = true;
+                        break 'agenda;
+                    }
                     batch = next(&mut acts) => self.act(&batch),
                     batch = next(&mut churn) => self.churn(batch.len()),
                     _ = ticks.tick() => self.sample(if Instant::now() < times.measured { "warming up" } else { "load" }),
@@ -64,7 +69,7 @@ impl Run {
             match once {
                 Once::Measure => before = self.before(),
                 Once::Storm { share, over } => self.storm(share, over),
-                Once::Hook => drop(chaos_hook.map(super::hook).transpose()?),
+                Once::Hook => self.hook = chaos_hook.map(super::hook).transpose()?,
                 Once::End => break,
             }
         }

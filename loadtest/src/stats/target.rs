@@ -1,7 +1,7 @@
 //! CPU and memory of the service's processes, where they run on this machine, and of the tool.
 
 use anyhow::{Context, Result};
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
 /// What some processes have used together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,32 +38,33 @@ impl Process {
         Ok(this)
     }
 
-    /// What the service has used; none where no process was named.
+    /// What the service has used; none where no process was named, or one of them has ended.
     pub(crate) fn target(&mut self) -> Option<Usage> {
         self.refresh();
-        (!self.pids.is_empty()).then(|| {
-            self.pids
-                .iter()
-                .map(|pid| self.usage(*pid))
-                .fold(Usage::default(), add)
-        })
+        let (first, others) = self.pids.split_first()?;
+        let first = self.usage(*first)?;
+        others
+            .iter()
+            .try_fold(first, |sum, pid| Some(add(sum, self.usage(*pid)?)))
     }
 
     /// What the tool has used; as of the last call of [`Process::target`].
     pub(crate) fn own(&self) -> Usage {
-        self.usage(self.own)
+        self.usage(self.own).unwrap_or_default()
     }
 
     fn refresh(&mut self) {
         let all: Vec<Pid> = self.pids.iter().copied().chain([self.own]).collect();
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
         self.system
-            .refresh_processes_specifics(ProcessesToUpdate::Some(&all), false, what);
+            .refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, what);
     }
 
-    fn usage(&self, pid: Pid) -> Usage {
-        let process = self.system.process(pid);
-        process.map_or_else(Usage::default, |process| Usage {
+    /// None of one that has ended, also where its parent has not been told yet.
+    fn usage(&self, pid: Pid) -> Option<Usage> {
+        let process = self.system.process(pid)?;
+        let ended = matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
+        (!ended).then(|| Usage {
             cpu_seconds: process.accumulated_cpu_time() as f64 / 1000.0,
             resident_bytes: process.memory(),
         })

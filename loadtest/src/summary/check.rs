@@ -24,12 +24,14 @@ const BUSY: f64 = 0.97;
 
 /// Holds it against its thresholds, and gives the verdict.
 pub(crate) fn judge(summary: &mut Summary) {
-    summary.checks = checks(summary);
+    (summary.checks, summary.not_judged) = checks(summary);
     let missed = summary.checks.iter().any(|check| !check.passed);
     summary.verdict = if summary.ledger.violations > 0 {
         Verdict::Violated
     } else if saturated(summary) {
         Verdict::GeneratorSaturated
+    } else if summary.interrupted {
+        Verdict::Interrupted
     } else if missed || !summary.ledger.settled {
         Verdict::ThresholdMissed
     } else {
@@ -50,11 +52,11 @@ fn late(summary: &Summary) -> bool {
         .is_some_and(|late| late.p99_ms > LATE_MS)
 }
 
-fn checks(summary: &Summary) -> Vec<Check> {
+/// The thresholds that can be judged, and the names of the others.
+fn checks(summary: &Summary) -> (Vec<Check>, Vec<String>) {
     let wanted = &summary.scenario.thresholds;
     let p50 = |what| summary.times.get(&what).map(|times| times.p50_ms);
     let p99 = |what| summary.times.get(&what).map(|times| times.p99_ms);
-    let target = summary.target.as_ref();
     let counts = &summary.counts;
     let requests = counts.answered + counts.others + counts.refused;
     let at_most = [
@@ -76,6 +78,44 @@ fn checks(summary: &Summary) -> Vec<Check> {
             wanted.errors_share,
             (requests > 0).then(|| counts.refused as f64 / requests as f64),
         ),
+        // A disturbance that did not come about proves nothing.
+        (
+            "chaos_hook_exit",
+            summary.chaos_hook.map(|_| 0.0),
+            summary.chaos_hook.map(f64::from),
+        ),
+    ];
+    let at_least = [
+        (
+            "messages_per_second_min",
+            wanted.messages_per_second_min,
+            Some(summary.messages_per_second),
+        ),
+        (
+            "deliveries_per_second_min",
+            wanted.deliveries_per_second_min,
+            Some(summary.deliveries_per_second),
+        ),
+    ];
+    let at_most = at_most.into_iter().chain(of_the_service(summary));
+    let at_most = at_most.map(|one| (one, false));
+    let all = at_most.chain(at_least.into_iter().map(|one| (one, true)));
+    let wanted = all.filter_map(|((name, limit, actual), least)| Some((name, limit?, actual, least)));
+    let (judged, not): (Vec<_>, Vec<_>) = wanted.partition(|(name, ..)| is_measured(summary, name));
+    let judged = judged
+        .into_iter()
+        .map(|(name, limit, actual, least)| check(name, limit, actual, least));
+    (
+        judged.collect(),
+        not.into_iter().map(|(name, ..)| name.to_owned()).collect(),
+    )
+}
+
+/// At the most: what the service's processes may use.
+fn of_the_service(summary: &Summary) -> [(&'static str, Option<f64>, Option<f64>); 6] {
+    let wanted = &summary.scenario.thresholds;
+    let target = summary.target.as_ref();
+    [
         (
             "cpu_us_per_message",
             wanted.cpu_us_per_message,
@@ -97,24 +137,20 @@ fn checks(summary: &Summary) -> Vec<Check> {
             wanted.memory_growth,
             target.map(|target| target.mb_end / target.mb_connected),
         ),
-        ("memory_drift", wanted.memory_drift, drift(&summary.series)),
-    ];
-    let at_least = [
         (
-            "messages_per_second_min",
-            wanted.messages_per_second_min,
-            Some(summary.messages_per_second),
+            "memory_drift",
+            wanted.memory_drift,
+            target.and_then(|_| drift(&summary.series)),
         ),
-        (
-            "deliveries_per_second_min",
-            wanted.deliveries_per_second_min,
-            Some(summary.deliveries_per_second),
-        ),
-    ];
-    let at_most = at_most.into_iter().map(|one| (one, false));
-    let all = at_most.chain(at_least.into_iter().map(|one| (one, true)));
-    all.filter_map(|((name, limit, actual), least)| check(name, limit?, actual, least))
-        .collect()
+    ]
+}
+
+/// What the service used is known with `--pid` alone, and the floor with `--calibrate`; a scenario that limits them is run
+/// without, too.
+fn is_measured(summary: &Summary, name: &str) -> bool {
+    let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    (summary.watched || summary.target.is_some() || !begins(&["cpu_", "kb_", "memory_", "floor_"]))
+        && (summary.floor.is_some() || !begins(&["floor_"]))
 }
 
 /// How resident memory grew while messages were answered; none where it is not known.
@@ -126,21 +162,14 @@ fn drift(series: &[Point]) -> Option<f64> {
     (quarter > 0).then(|| mean(resident.len() - quarter) / mean(quarter))
 }
 
-/// What the service used is only known with `--pid`; a scenario that limits it is run without, too.
-fn check(name: &str, limit: f64, actual: Option<f64>, least: bool) -> Option<Check> {
-    let of_the_process = ["cpu_", "kb_", "memory_", "floor_"]
-        .iter()
-        .any(|start| name.starts_with(start));
-    if of_the_process && actual.is_none() {
-        return None;
-    }
+fn check(name: &str, limit: f64, actual: Option<f64>, least: bool) -> Check {
     let passed = actual.is_some_and(|actual| if least { actual >= limit } else { actual <= limit });
-    Some(Check {
+    Check {
         name: name.to_owned(),
         limit,
         actual,
         passed,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
-use super::{LedgerSummary, Summary, TargetSummary, TimesSummary, judge};
+use super::{LedgerSummary, Summary, TargetSummary, TimesSummary, Verdict, judge};
 use crate::scenario::Scenario;
 use crate::stats::{Counts, Point, Timed, Times};
 
 /// # Errors
 ///
-/// Where they are not of the same scenario, or one comes twice.
+/// Where they are not of the same scenario, one comes twice, or one is missing.
 pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
+    // Of cores that are added up nobody can tell any more who had too few.
+    let saturated = shards
+        .iter()
+        .any(|shard| shard.verdict == Verdict::GeneratorSaturated);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         anyhow::bail!("merge needs a summary")
@@ -19,8 +23,8 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
     let mut times = of(&whole)?;
     for shard in shards {
         ensure!(
-            shard.scenario.name == whole.scenario.name,
-            "they are of two scenarios: {} and {}",
+            unsplit(&shard.scenario)? == unsplit(&whole.scenario)?,
+            "they are of two scenarios, {} and {}, or of one that was changed between them",
             whole.scenario.name,
             shard.scenario.name
         );
@@ -39,8 +43,53 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
         .iter()
         .map(|(what, times)| (*what, TimesSummary::of(times)))
         .collect();
+    all_there(&whole.shards)?;
     judge(&mut whole);
+    if saturated {
+        whole.verdict = whole.verdict.max(Verdict::GeneratorSaturated);
+    }
     Ok(whole)
+}
+
+/// Every shard of one division is there: each is `index/of`.
+fn all_there(shards: &[String]) -> Result<()> {
+    let of = |shard: &String| shard.rsplit('/').next().map(str::to_owned);
+    let (first, all) = (shards.first().and_then(of), shards.iter().map(of));
+    let divided = first.clone().unwrap_or_default();
+    for other in all {
+        ensure!(
+            other == first,
+            "they are shards of different divisions: {}",
+            shards.join(", ")
+        );
+    }
+    let wanted = 1..=divided.parse::<u32>().unwrap_or(0);
+    let missing: Vec<String> = wanted
+        .map(|index| format!("{index}/{divided}"))
+        .filter(|wanted| !shards.contains(wanted))
+        .collect();
+    ensure!(missing.is_empty(), "shards are missing: {}", missing.join(", "));
+    Ok(())
+}
+
+/// What all shards of a scenario have in common.
+fn unsplit(scenario: &Scenario) -> Result<serde_json::Value> {
+    let mut common = scenario.clone();
+    // Each shard has added its index to the upper half.
+    common.seed &= u64::from(u32::MAX);
+    common.users.count = 0;
+    common.chats.dialogs = 0;
+    for groups in &mut common.chats.groups {
+        groups.count = 0;
+    }
+    common.connect.rate = 0.0;
+    common.load.rate = common.load.rate.map(|_| 0.0);
+    if let Some(churn) = &mut common.churn {
+        churn.rate = 0.0;
+    }
+    common.thresholds.messages_per_second_min = None;
+    common.thresholds.deliveries_per_second_min = None;
+    Ok(serde_json::to_value(common)?)
 }
 
 fn of(summary: &Summary) -> Result<BTreeMap<Timed, Times>> {
@@ -60,6 +109,10 @@ fn add(whole: &mut Summary, shard: Summary) {
         whole.refusals.entry(code).or_insert((0, message)).0 += count;
     }
     add_ledger(&mut whole.ledger, shard.ledger);
+    whole.read_back &= shard.read_back;
+    whole.interrupted |= shard.interrupted;
+    whole.watched |= shard.watched;
+    whole.chaos_hook = whole.chaos_hook.max(shard.chaos_hook);
     whole.target = whole
         .target
         .or(shard.target)
@@ -101,6 +154,8 @@ fn add_counts(one: Counts, other: Counts) -> Counts {
         lost: one.lost + other.lost,
         skipped: one.skipped + other.skipped,
         late: one.late + other.late,
+        unanswered: one.unanswered + other.unanswered,
+        unbegun: one.unbegun + other.unbegun,
     }
 }
 
@@ -109,6 +164,7 @@ fn add_ledger(whole: &mut LedgerSummary, shard: LedgerSummary) {
     whole.kept.extend(shard.kept);
     whole.ambiguous_stored += shard.ambiguous_stored;
     whole.ambiguous_absent += shard.ambiguous_absent;
+    whole.ambiguous_unknown += shard.ambiguous_unknown;
     whole.settled &= shard.settled;
 }
 

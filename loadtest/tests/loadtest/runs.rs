@@ -89,6 +89,9 @@ fn a_service_killed_and_started_again_loses_nothing() {
         ran.said
     );
     assert_eq!(summary["ledger"]["violations"], 0);
+    // A connection is late from the moment on at which it was lost, as a message is from the moment of the plan.
+    let longest = |what: &str| summary["times"][what]["max_ms"].as_f64().expect("a time");
+    assert!(longest("resume") < longest("response") + 1000.0, "{}", ran.said);
 }
 
 #[test]
@@ -157,6 +160,10 @@ fn what_cannot_be_read_back_does_not_hide_what_was_found() {
     let summary = ran.summary();
     assert_eq!(summary["ledger"]["settled"], false);
     assert!(summary["refusals"]["reading back"][1].is_string(), "{}", ran.said);
+    assert!(ran.said.contains("were not read back"), "{}", ran.said);
+    // Of a send without an answer nobody knows what became of it; and what was never begun is told.
+    assert_eq!(summary["ledger"]["ambiguous_absent"], 0);
+    assert!(summary["counts"]["unbegun"].as_u64() > Some(0), "{}", ran.said);
 }
 
 #[test]
@@ -226,6 +233,9 @@ fn shards_are_merged_into_one_run() {
 
     let twice = tool(["merge".as_ref(), paths[0], paths[0], "--out".as_ref(), out.path()]);
     assert!(String::from_utf8_lossy(&twice.stderr).contains("shard 1/2 is there twice"));
+
+    let alone = tool(["merge".as_ref(), paths[0], "--out".as_ref(), out.path()]);
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("shards are missing: 2/2"));
 
     let compared = tool(["compare".as_ref(), paths[0], paths[1]]);
     let table = String::from_utf8_lossy(&compared.stdout).into_owned();

@@ -61,6 +61,47 @@ fn bad_arguments_are_refused() {
         &["I/N"],
     );
     refused(&["fly"], &["fly"]);
+    refused(
+        &["run", "smoke", "--target", "ws://127.0.0.1:99999"],
+        &["from 1 to 65535"],
+    );
+    refused(
+        &["compare", "a", "b", "--fail-above", "nan"],
+        &["a number of percent"],
+    );
+}
+
+#[test]
+fn where_nothing_can_be_left_nothing_is_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    let file = file.to_string_lossy().into_owned();
+    refused(
+        &[&["run", "smoke", "--out", &file][..], &TARGET].concat(),
+        &["--out", "cannot be made"],
+    );
+    let known = dir.path().join("summary.json");
+    std::fs::write(&known, "mine").unwrap();
+    let known_dir = dir.path().to_string_lossy().into_owned();
+    refused(
+        &[&["run", "smoke", "--out", &known_dir][..], &TARGET].concat(),
+        &["has a summary.json already", "another directory"],
+    );
+    assert_eq!(std::fs::read_to_string(known).unwrap(), "mine");
+}
+
+#[test]
+fn a_service_that_lets_nobody_in_is_given_up_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let out_text = out.to_string_lossy().into_owned();
+    let output = tool([&["run", "smoke", "--quiet", "--out", &out_text][..], &TARGET].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("0 of 40 connections came about"), "{said}");
+    assert!(said.contains("refused"), "{said}");
+    assert!(!out.exists());
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! The result, for people.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use crate::summary::Summary;
+
+/// Prints it.
+pub(super) fn print(summary: &Summary) {
+    let mut text = String::new();
+    // Writing into memory does not fail; and whoever closes the pipe does not want the rest.
+    let _ = words(summary, &mut text);
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn words(summary: &Summary, out: &mut String) -> fmt::Result {
+    writeln!(out, "{}: {}", summary.scenario.name, summary.verdict.words())?;
+    writeln!(
+        out,
+        "{:.0} messages/s, {:.0} deliveries/s over {:.1} s; {} sent, {} answered, {} refused, {} sent again",
+        summary.messages_per_second,
+        summary.deliveries_per_second,
+        summary.seconds,
+        summary.counts.sent,
+        summary.counts.answered,
+        summary.counts.refused,
+        summary.counts.repeated
+    )?;
+    for (what, times) in &summary.times {
+        writeln!(
+            out,
+            "{:>18}: p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms ({})",
+            what.name(),
+            times.p50_ms,
+            times.p99_ms,
+            times.max_ms,
+            times.count
+        )?;
+    }
+    used(summary, out)?;
+    for (code, (count, message)) in &summary.refusals {
+        writeln!(out, "  {count} × {code}: {message}")?;
+    }
+    judged(summary, out)?;
+    for violation in &summary.ledger.kept {
+        writeln!(out, "  VIOLATION {violation}")?;
+    }
+    Ok(())
+}
+
+/// What was held against what, and what was not.
+fn judged(summary: &Summary, out: &mut String) -> fmt::Result {
+    for check in &summary.checks {
+        let actual = check
+            .actual
+            .map_or_else(|| "not measured".to_owned(), |actual| format!("{actual:.2}"));
+        let word = if check.passed { "met" } else { "MISSED" };
+        writeln!(out, "  {word}: {} {actual} (limit {})", check.name, check.limit)?;
+    }
+    if !summary.not_judged.is_empty() {
+        let names = summary.not_judged.join(", ");
+        writeln!(out, "  not judged, for want of --pid or --calibrate: {names}")?;
+    }
+    if !summary.read_back {
+        writeln!(out, "  not judged: history and lists, which were not read back")?;
+    }
+    if summary.counts.unanswered + summary.counts.unbegun > 0 {
+        writeln!(
+            out,
+            "  {} requests were never answered, {} actions never begun: the service was not there for them, and no time counts them",
+            summary.counts.unanswered, summary.counts.unbegun
+        )?;
+    }
+    if !summary.ledger.settled {
+        writeln!(
+            out,
+            "  MISSED: not everything was answered and delivered in the time given after the load"
+        )?;
+    }
+    Ok(())
+}
+
+/// What the run has cost.
+fn used(summary: &Summary, out: &mut String) -> fmt::Result {
+    if let Some(target) = &summary.target {
+        let each = target
+            .cpu_us_per_message
+            .map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
+        writeln!(
+            out,
+            "{:>18}: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
+            "service",
+            target.cpu_cores,
+            target.mb_before,
+            target.mb_connected,
+            target.mb_end,
+            target.kb_per_connection
+        )?;
+    }
+    if summary.watched && summary.target.is_none() {
+        writeln!(out, "{:>18}: a process of --pid ended during the run", "service")?;
+    }
+    writeln!(out, "{:>18}: {:.2} cores", "tool", summary.own_cores)?;
+    if let Some(floor) = &summary.floor {
+        out.push_str(&floor.words());
+    }
+    Ok(())
+}
