@@ -4,9 +4,9 @@ mod chart;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::stats::Point;
-use crate::summary::{Summary, Verdict};
-use chart::{Chart, Line};
+use crate::stats::{Point, Timed};
+use crate::summary::{Summary, TimesSummary, Verdict};
+use chart::{Axis, Chart, Line};
 
 const STYLE: &str = include_str!("report/style.css");
 
@@ -29,7 +29,7 @@ pub(crate) fn html(summary: &Summary) -> String {
                 (figures(summary))
                 (violations(summary))
                 (checks(summary))
-                (charts(&summary.series))
+                (charts(summary))
                 (times(summary))
                 (counts(summary))
                 (details(summary))
@@ -124,7 +124,8 @@ fn checks(summary: &Summary) -> Markup {
     }
 }
 
-fn charts(series: &[Point]) -> Markup {
+fn charts(summary: &Summary) -> Markup {
+    let series = &summary.series;
     let line = |name, of: fn(&Point) -> f64| Line {
         name,
         points: series.iter().map(|point| (point.at, of(point))).collect(),
@@ -132,6 +133,7 @@ fn charts(series: &[Point]) -> Markup {
     let all = [
         Chart {
             title: "A second",
+            axis: Axis::Time,
             lines: vec![
                 line("messages", |point| point.messages),
                 line("deliveries", |point| point.deliveries),
@@ -139,6 +141,7 @@ fn charts(series: &[Point]) -> Markup {
         },
         Chart {
             title: "Send to response, ms",
+            axis: Axis::Time,
             lines: vec![
                 line("p50", |point| point.response_p50_ms),
                 line("p99", |point| point.response_p99_ms),
@@ -146,6 +149,7 @@ fn charts(series: &[Point]) -> Markup {
         },
         Chart {
             title: "Send to event, ms",
+            axis: Axis::Time,
             lines: vec![
                 line("p50", |point| point.event_p50_ms),
                 line("p99", |point| point.event_p99_ms),
@@ -153,14 +157,17 @@ fn charts(series: &[Point]) -> Markup {
         },
         Chart {
             title: "Connections",
+            axis: Axis::Time,
             lines: vec![line("open", |point| f64::from(point.open))],
         },
         Chart {
             title: "CPU, µs a message of the service",
+            axis: Axis::Time,
             lines: vec![line("service", |point| point.cpu_us_per_message.unwrap_or(0.0))],
         },
         Chart {
             title: "CPU, cores",
+            axis: Axis::Time,
             lines: vec![
                 line("service", |point| point.cpu_cores.unwrap_or(0.0)),
                 line("tool", |point| point.own_cores),
@@ -168,6 +175,7 @@ fn charts(series: &[Point]) -> Markup {
         },
         Chart {
             title: "Memory of the service, MB",
+            axis: Axis::Time,
             lines: vec![line("resident", |point| point.resident_mb.unwrap_or(0.0))],
         },
     ];
@@ -176,7 +184,34 @@ fn charts(series: &[Point]) -> Markup {
         div class="charts" {
             @for chart in all.iter().filter(|chart| chart.has_something()) { (chart.svg()) }
         }
+        h2 { "Percentiles" }
+        div class="charts" {
+            (percentiles("Send to response, ms", Timed::Response, summary))
+            (percentiles("Send to event, ms", Timed::Event, summary))
+        }
     }
+}
+
+/// How long so many of the times were at the most.
+fn percentiles(title: &'static str, what: Timed, summary: &Summary) -> Markup {
+    let Some(Ok(times)) = summary.times.get(&what).map(TimesSummary::times) else {
+        return html! {};
+    };
+    let points = (0..=40).map(|tenth| {
+        let nines = f64::from(tenth) / 10.0;
+        let below = 1.0 - 10_f64.powf(-nines);
+        (nines, times.value_at_quantile(below) as f64 / 1000.0)
+    });
+    let line = Line {
+        name: "at most",
+        points: points.collect(),
+    };
+    let chart = Chart {
+        title,
+        axis: Axis::Nines,
+        lines: vec![line],
+    };
+    chart.svg()
 }
 
 fn times(summary: &Summary) -> Markup {

@@ -11,12 +11,31 @@ const COLOURS: [&str; 2] = ["#0b66c3", "#d1495b"];
 
 pub(super) struct Line {
     pub(super) name: &'static str,
-    /// Seconds and values.
+    /// Places on the axis, and values.
     pub(super) points: Vec<(f64, f64)>,
+}
+
+/// What runs from left to right.
+#[derive(Clone, Copy)]
+pub(super) enum Axis {
+    /// Seconds of the run.
+    Time,
+    /// Shares of all times: 0 is none of them, 1 is 90%, 2 is 99%, and so on, a nine more each.
+    Nines,
+}
+
+impl Axis {
+    fn label(self, at: f64) -> String {
+        match self {
+            Self::Time => format!("{at:.0} s"),
+            Self::Nines => format!("{}%", 100.0 - 100.0 / 10_f64.powf(at.round())),
+        }
+    }
 }
 
 pub(super) struct Chart {
     pub(super) title: &'static str,
+    pub(super) axis: Axis,
     pub(super) lines: Vec<Line>,
 }
 
@@ -44,7 +63,7 @@ impl Chart {
                 }
                 @for part in 0..=4 {
                     @let at = longest * f64::from(part) / 4.0;
-                    text x=(x(at)) y=(HEIGHT - 6.0) text-anchor="middle" { (format!("{at:.0} s")) }
+                    text x=(x(at)) y=(HEIGHT - 6.0) text-anchor="middle" { (self.axis.label(at)) }
                 }
                 @for (place, line) in self.lines.iter().enumerate() {
                     @let colour = COLOURS[place % COLOURS.len()];

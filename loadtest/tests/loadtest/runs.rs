@@ -44,6 +44,7 @@ fn the_smoke_scenario_passes_and_leaves_its_files() {
     );
     let report = std::fs::read_to_string(ran.out.path().join("report.html")).expect("a report");
     assert!(report.contains("smoke: passed") && report.contains("<svg"));
+    assert!(report.contains("99.99%"), "percentiles, too");
     for outside in ["http:", "https:", "src=", "href=", "@import"] {
         assert!(!report.contains(outside), "the report needs {outside}");
     }
