@@ -258,11 +258,8 @@ fn words(summary: &Summary, out: &mut String) -> fmt::Result {
         let word = if check.passed { "met" } else { "MISSED" };
         writeln!(out, "  {word}: {} {actual} (limit {})", check.name, check.limit)?;
     }
-    if !summary.ledger.settled {
-        writeln!(
-            out,
-            "  MISSED: not everything was answered and delivered in the time given after the load"
-        )?;
+    if let Some(missed) = summary.ledger.missed() {
+        writeln!(out, "  MISSED: {missed}")?;
     }
     for violation in &summary.ledger.kept {
         writeln!(out, "  VIOLATION {violation}")?;

@@ -90,8 +90,8 @@ fn violations(summary: &Summary) -> Markup {
                 }
             }
         }
-        @if !ledger.settled {
-            p class="warning" { "Not everything was answered and delivered in the time given after the load." }
+        @if let Some(missed) = ledger.missed() {
+            p class="warning" { "Missed: " (missed) "." }
         }
     }
 }

@@ -4,6 +4,7 @@ mod fleet;
 mod load;
 mod prepare;
 mod readback;
+mod settle;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::summary::{self, Summary};
 use crate::tokens::Tokens;
 use crate::world::{Shared, World};
 use fleet::Fleet;
+pub(crate) use settle::Settled;
 
 /// How a run is made, beside its scenario.
 pub(crate) struct Options {
@@ -62,8 +64,7 @@ pub(crate) struct Findings {
     pub(crate) series: Vec<Point>,
     pub(crate) usages: Usages,
     pub(crate) window: Window,
-    /// Whether all was answered, delivered and read back in time.
-    pub(crate) settled: bool,
+    pub(crate) settled: Settled,
 }
 
 /// A run under way.
@@ -113,10 +114,11 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
         && let Err(error) = run.read_back().await
     {
         // What was found so far is worth telling.
-        settled = false;
+        settled.all = false;
         let refusals = &mut run.shared.borrow_mut().stats.refusals;
         refusals.insert("reading back".to_owned(), (1, format!("{error:#}")));
     }
+    run.shared.borrow_mut().ledger.close_claims();
     run.progress.done();
     run.fleet.disband().await;
     let findings = Findings {
@@ -133,7 +135,7 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options) -> Result<Summar
 
 impl Run {
     /// Waits for something, and shows meanwhile how it goes. False when the time is over.
-    async fn wait(&mut self, phase: &str, limit: Duration, done: impl Fn(&World) -> bool) -> bool {
+    async fn wait(&mut self, phase: &str, limit: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
         let start = Instant::now();
         let mut ticks = interval(Duration::from_millis(20));
         let mut shown = Instant::now();
@@ -178,18 +180,6 @@ impl Run {
             "{} of {devices} connections came about in {limit:?}{why}",
             world.ready
         )
-    }
-
-    /// Waits until everything is answered and everybody has everything.
-    async fn settle(&mut self) -> bool {
-        let limit = self.scenario.load.settle;
-        let settled = |world: &World| world.open_requests == 0 && world.ledger.owed() == 0;
-        let all = self.wait("settling", limit, settled).await;
-        // What comes twice comes soon after.
-        self.wait("settling", Duration::from_millis(300), |_| false).await;
-        self.sample("settling");
-        self.shared.borrow_mut().ledger.close();
-        all
     }
 }
 

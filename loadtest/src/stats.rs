@@ -141,7 +141,12 @@ impl Stats {
 
     /// Something that was to begin then is done now.
     pub(crate) fn took(&mut self, what: Timed, from: Instant) {
-        let micros = (from.elapsed().as_micros() as u64).clamp(1, LONGEST);
+        self.lasted(what, from, from.elapsed());
+    }
+
+    /// Something that was to begin then was done after so long.
+    pub(crate) fn lasted(&mut self, what: Timed, from: Instant, time: Duration) {
+        let micros = (time.as_micros() as u64).clamp(1, LONGEST);
         self.lately[what as usize].saturating_record(micros);
         let always = matches!(what, Timed::Connect | Timed::Resume);
         if always

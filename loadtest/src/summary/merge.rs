@@ -110,6 +110,10 @@ fn add_ledger(whole: &mut LedgerSummary, shard: LedgerSummary) {
     whole.ambiguous_stored += shard.ambiguous_stored;
     whole.ambiguous_absent += shard.ambiguous_absent;
     whole.settled &= shard.settled;
+    whole.owed += shard.owed;
+    whole.owed_to += shard.owed_to;
+    whole.unanswered += shard.unanswered;
+    whole.gone += shard.gone;
 }
 
 /// By the second of the run. Of percentiles the highest is taken: they cannot be added.

@@ -1,0 +1,57 @@
+//! After the load: what is under way gets the time to arrive.
+
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::world::World;
+
+/// However much still arrives, it ends after so many times `load.settle`.
+const MOST: u32 = 10;
+/// What comes twice comes soon after.
+const TWICE: Duration = Duration::from_millis(300);
+
+/// What had become of the load when the time for it was over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settled {
+    /// Whether all was answered, delivered and read back, and every connection was there.
+    pub(crate) all: bool,
+    /// Events that are owed to connections that were not there, or did not read, or still got some: they are late.
+    pub(crate) owed: u64,
+    /// Those connections.
+    pub(crate) devices: u32,
+    /// Requests without an answer.
+    pub(crate) unanswered: u64,
+    /// Connections that were lost and did not come back.
+    pub(crate) gone: u32,
+}
+
+impl Run {
+    /// Waits until everything is answered, everybody is there and has everything; or until for `load.settle` nothing has
+    /// come any more.
+    pub(super) async fn settle(&mut self) -> Settled {
+        let limit = self.scenario.load.settle;
+        let mut before = None;
+        let mut moved = Instant::now();
+        let over = |world: &World| {
+            let now = Some((world.ledger.paid(), world.open_requests));
+            if now != before {
+                (before, moved) = (now, Instant::now());
+            }
+            world.is_settled() || moved.elapsed() > limit
+        };
+        self.wait("settling", limit * MOST, over).await;
+        let end = Instant::now();
+        let all = self.shared.borrow().is_settled();
+        self.wait("settling", TWICE, |_| false).await;
+        self.sample("settling");
+        let world = &mut *self.shared.borrow_mut();
+        let left = world.ledger.close(end.checked_sub(limit));
+        Settled {
+            all,
+            owed: left.owed,
+            devices: left.devices,
+            unanswered: world.open_requests,
+            gone: world.gone(),
+        }
+    }
+}
