@@ -9,6 +9,7 @@ mod changes;
 mod events;
 mod lists;
 mod marks;
+mod missing;
 mod readback;
 mod view;
 mod violation;
@@ -72,7 +73,7 @@ pub(crate) struct Ledger {
     /// Edits and deletions that not every member has been told of, by chat and message.
     untold: BTreeMap<(u32, u32, Deed), Untold>,
     owed: u64,
-    paid: u64,
+    heard: u64,
     pub(crate) violations: Violations,
 }
 
@@ -88,7 +89,7 @@ impl Ledger {
             views: (0..plan.users * plan.devices).map(|_| View::default()).collect(),
             untold: BTreeMap::new(),
             owed: 0,
-            paid: 0,
+            heard: 0,
             violations: Violations::default(),
             plan,
         }
@@ -233,7 +234,6 @@ impl Ledger {
         if view.owed > 0 {
             view.paid();
             self.owed -= 1;
-            self.paid += 1;
         }
     }
 
@@ -242,9 +242,9 @@ impl Ledger {
         self.owed
     }
 
-    /// Deliveries that were owed and have come.
-    pub(crate) fn paid(&self) -> u64 {
-        self.paid
+    /// Durable events that came, each once for each connection.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard
     }
 
     pub(crate) fn view(&self, device: u32) -> &View {

@@ -20,6 +20,7 @@ impl Ledger {
     pub(crate) fn told(&mut self, device: u32, id: Option<u64>, kind: &str, payload: &str) -> Option<u32> {
         let user = device / self.plan.devices;
         let fresh = id.is_none_or(|id| self.numbered(device, id));
+        self.heard += u64::from(fresh && id.is_some());
         match (durable(kind), id) {
             // Again what was judged when it came first.
             _ if !fresh => {}

@@ -1,5 +1,6 @@
 //! Marks: each one that is told of was asked for, by a request or by sending.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::{Kind, Ledger};
@@ -8,7 +9,10 @@ use crate::protocol::EventPayload;
 /// How far a member has come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reached {
+    /// Highest marks that were answered.
     pub(super) read: u32,
+    delivered: u32,
+    /// The last own message that was answered.
     pub(super) sent: u32,
     /// Requests for a `read` that have no answer.
     pub(super) reads_open: u32,
@@ -18,6 +22,12 @@ pub(super) struct Reached {
 }
 
 impl Reached {
+    /// Up to where everything is read, and delivered, for certain: a message marks what is before it.
+    fn up_to(&self) -> (u32, u32) {
+        let read = self.read.max(self.sent.saturating_sub(1));
+        (read, self.delivered.max(read))
+    }
+
     fn asked(&self, message_id: u32, read: bool) -> bool {
         let has = |asked: &Vec<u32>| asked.binary_search(&message_id).is_ok();
         // A message that is read is delivered too.
@@ -25,7 +35,68 @@ impl Reached {
     }
 }
 
+/// A mark that a connection has not been told of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unmarked {
+    pub(super) device: u32,
+    pub(super) chat: u32,
+    pub(super) by: u32,
+    pub(super) read: bool,
+    /// The message that the mark has to cover.
+    pub(super) message_id: u32,
+}
+
 impl Ledger {
+    /// Marks go to those whose messages they cover, and to the marker; later ones stand for earlier ones. So in the end the
+    /// author of a message that a member has marked has been told of a mark of that member on it or above.
+    pub(super) fn unmarked(&self) -> Vec<Unmarked> {
+        let chats = 0..self.chats.len() as u32;
+        chats.flat_map(|chat| self.unmarked_in(chat)).collect()
+    }
+
+    pub(crate) fn marks_complete(&self) -> bool {
+        self.unmarked().is_empty()
+    }
+
+    fn unmarked_in(&self, chat: u32) -> Vec<Unmarked> {
+        let members = self.chats[chat as usize].members.iter();
+        let marks = members.flat_map(|(by, reached)| {
+            let (read, delivered) = reached.up_to();
+            [(read, *by, true), (delivered, *by, false)]
+        });
+        let mut marks: Vec<(u32, u32, bool)> = marks.collect();
+        marks.sort_unstable();
+        let (mut last, mut at) = (HashMap::new(), 0);
+        let mut all = Vec::new();
+        for (up_to, by, read) in marks {
+            // The last message of each author, up to the mark.
+            for message_id in at + 1..=up_to {
+                let n = self.number(chat, message_id);
+                last.extend(n.map(|n| (self.sends[n as usize].sender, message_id)));
+            }
+            at = at.max(up_to);
+            let covered = last.iter().filter(|(author, _)| **author != by);
+            let own = covered.clone().map(|(_, message_id)| (by, *message_id)).max();
+            let told = covered
+                .map(|(author, message_id)| (*author, *message_id))
+                .chain(own);
+            for (user, message_id) in told {
+                let devices = self.plan.devices_of(user).filter(|device| {
+                    let marks = &self.views[*device as usize].marks;
+                    marks.get(&(chat, by, read)).is_none_or(|told| *told < message_id)
+                });
+                all.extend(devices.map(|device| Unmarked {
+                    device,
+                    chat,
+                    by,
+                    read,
+                    message_id,
+                }));
+            }
+        }
+        all
+    }
+
     /// A member asks for a mark.
     pub(crate) fn mark(&mut self, chat: u32, user: u32, message_id: u32, read: bool) {
         let reached = self.chats[chat as usize].members.entry(user).or_default();
@@ -42,12 +113,14 @@ impl Ledger {
 
     /// A mark on message `asked` was answered.
     pub(crate) fn marked(&mut self, chat: u32, user: u32, asked: u32, read: bool, message_id: u32) {
+        let ledger = &mut self.chats[chat as usize];
+        let reached = ledger.members.entry(user).or_default();
         if read {
-            let chat = &mut self.chats[chat as usize];
-            chat.answered_at = Some(Instant::now());
-            let reached = chat.members.entry(user).or_default();
             reached.reads_open -= 1;
             reached.read = reached.read.max(asked);
+            ledger.answered_at = Some(Instant::now());
+        } else {
+            reached.delivered = reached.delivered.max(asked);
         }
         if message_id != asked {
             let user = self.plan.user_id(user);

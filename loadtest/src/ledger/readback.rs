@@ -1,8 +1,8 @@
-//! What is still owed when the load is over, and what the service keeps, held against what it said.
+//! What the service keeps, held against what it said.
 
 use std::time::Instant;
 
-use super::{Deed, Kind, Ledger};
+use super::{Kind, Ledger};
 use crate::protocol::Message;
 
 /// What became of the messages that were never answered.
@@ -14,56 +14,7 @@ pub(crate) struct Ambiguous {
     pub(crate) absent: u64,
 }
 
-/// What is owed to connections that were not there to get it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Left {
-    pub(crate) owed: u64,
-    pub(crate) devices: u32,
-}
-
 impl Ledger {
-    /// No more is waited for. What is owed to a connection that was there and read since that time, and got nothing of
-    /// it, is lost; to any other one it is late.
-    pub(crate) fn close(&mut self, since: Option<Instant>) -> Left {
-        let mut left = Left::default();
-        for device in 0..self.views.len() as u32 {
-            let view = &self.views[device as usize];
-            if view.owed == 0 {
-                continue;
-            }
-            if since.is_some_and(|since| view.waited_since(since)) {
-                self.lost(device);
-            } else {
-                left.owed += view.owed;
-                left.devices += 1;
-            }
-        }
-        left
-    }
-
-    /// Whatever is owed to a connection does not come any more.
-    fn lost(&mut self, device: u32) {
-        let user = device / self.plan.devices;
-        let name = self.plan.user_id(user);
-        for chat in self.plan.of_user[user as usize].clone() {
-            let (seen, last) = (self.last_seen(device, chat), self.last(chat));
-            if seen < last {
-                let detail = format!("{name} was told of messages up to {seen}, and {last} are known");
-                self.violate(Kind::Missing, chat, detail);
-            }
-        }
-        let untold = self.untold.iter();
-        let own = untold.filter(|(_, untold)| untold.owed && untold.devices.contains(&device));
-        for (chat, message_id, deed) in own.map(|(key, _)| *key).collect::<Vec<_>>() {
-            let what = match deed {
-                Deed::Edit(revision) => format!("edit {revision}"),
-                Deed::Delete => "the deletion".to_owned(),
-            };
-            let detail = format!("{name} was not told of {what} of message {message_id}, which was answered");
-            self.violate(Kind::Missing, chat, detail);
-        }
-    }
-
     /// The last message of a chat that anybody knows of.
     pub(crate) fn last(&self, chat: u32) -> u32 {
         self.chats[chat as usize].order.len() as u32

@@ -14,8 +14,8 @@ pub(crate) struct View {
     pub(crate) seen: u64,
     /// New messages, edits and deletions that are known and have not come.
     pub(crate) owed: u64,
-    /// When something that was owed came last.
-    paid_at: Option<Instant>,
+    /// When a durable event came last that had not come before.
+    heard_at: Option<Instant>,
     /// Since when the connection is there and reads.
     reading_since: Option<Instant>,
     /// By chat: the last new message.
@@ -52,15 +52,14 @@ impl View {
         self.reading_since.is_some()
     }
 
-    /// Whether it has read all the time since then, and got nothing of what it is owed.
+    /// Whether it has read all the time since then, and nothing came.
     pub(super) fn waited_since(&self, since: Instant) -> bool {
-        self.reading_since.is_some_and(|at| at <= since) && self.paid_at.is_none_or(|at| at <= since)
+        self.reading_since.is_some_and(|at| at <= since) && self.heard_at.is_none_or(|at| at <= since)
     }
 
     pub(super) fn paid(&mut self) {
         self.seen += 1;
         self.owed -= 1;
-        self.paid_at = Some(Instant::now());
     }
 
     pub(super) fn next(&mut self, id: u64) -> Next {
@@ -74,6 +73,7 @@ impl View {
         }
         self.repeats = false;
         self.last_event = id;
+        self.heard_at = Some(Instant::now());
         if id == last + 1 {
             Next::Right
         } else {

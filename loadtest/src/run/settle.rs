@@ -7,6 +7,8 @@ use crate::world::World;
 
 /// However much still arrives, it ends after so many times `load.settle`.
 const MOST: u32 = 10;
+/// How often it is looked whether all marks have come.
+const LOOK: Duration = Duration::from_millis(500);
 /// What comes twice comes soon after.
 const TWICE: Duration = Duration::from_millis(300);
 
@@ -25,6 +27,25 @@ pub(crate) struct Settled {
     pub(crate) gone: u32,
 }
 
+/// Whether everything has come, marks too.
+#[derive(Default)]
+struct Complete {
+    found: bool,
+    looked: Option<Instant>,
+}
+
+impl Complete {
+    /// Marks are held against all messages of the run, which is not done at every turn.
+    fn of(&mut self, world: &World) -> bool {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() > LOOK);
+        if due && world.is_settled() {
+            self.looked = Some(Instant::now());
+            self.found = world.ledger.marks_complete();
+        }
+        self.found
+    }
+}
+
 impl Run {
     /// Waits until everything is answered, everybody is there and has everything; or until for `load.settle` nothing has
     /// come any more.
@@ -32,16 +53,17 @@ impl Run {
         let limit = self.scenario.load.settle;
         let mut before = None;
         let mut moved = Instant::now();
+        let mut complete = Complete::default();
         let over = |world: &World| {
-            let now = Some((world.ledger.paid(), world.open_requests));
+            let now = Some((world.ledger.heard(), world.open_requests));
             if now != before {
                 (before, moved) = (now, Instant::now());
             }
-            world.is_settled() || moved.elapsed() > limit
+            complete.of(world) || moved.elapsed() > limit
         };
         self.wait("settling", limit * MOST, over).await;
         let end = Instant::now();
-        let all = self.shared.borrow().is_settled();
+        let all = complete.found;
         self.wait("settling", TWICE, |_| false).await;
         self.sample("settling");
         let world = &mut *self.shared.borrow_mut();

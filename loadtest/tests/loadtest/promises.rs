@@ -118,6 +118,7 @@ const NEW: &str = r#""eventType":"new""#;
 const EDIT: &str = r#""eventType":"edit""#;
 const DELETE: &str = r#""eventType":"delete""#;
 const READ: &str = r#""eventType":"read""#;
+const DELIVERED: &str = r#""eventType":"dlvrd""#;
 const HISTORY: &str = r#""createdAt""#;
 const LIST: &str = "lastMessageStatus";
 
@@ -308,6 +309,15 @@ fn silent(about: &'static str) -> impl FnMut(By, &str) -> Fate {
         frame["eventType"] = "chats".into();
         frame["payload"] = Value::Array(Vec::new());
     })
+}
+
+#[test]
+fn marks_that_an_author_never_gets_are_missing() {
+    for (about, what) in [(READ, "as read"), (DELIVERED, "as dlvrd")] {
+        let ran = judged(silent(about));
+        found(&ran, &["missing"]);
+        assert!(ran.said.contains(what), "{}", ran.said);
+    }
 }
 
 #[test]
