@@ -37,10 +37,7 @@ impl Ledger {
             }
             return None;
         }
-        // A history without end is not read to its end.
-        let most = self.chats[chat as usize].sent + 1;
-        let next = self.goes_on(chat, from, asked, page);
-        next.filter(|next| *next <= most)
+        self.goes_on(chat, from, asked, page)
     }
 
     /// The latest page of a chat, asked for in the load, when `known` messages were known.
@@ -55,8 +52,15 @@ impl Ledger {
         }
     }
 
-    /// Holds a page that begins at message `from` against what was sent. None where it has a hole.
+    /// Holds a page that begins at message `from` against what was sent. None where it cannot be gone on with: it has a
+    /// hole, or is beyond all that was sent, which has no end.
     fn goes_on(&mut self, chat: u32, from: u32, asked: Instant, page: &[Message<'_>]) -> Option<u32> {
+        let most = self.chats[chat as usize].sent;
+        if !(1..=most).contains(&from) {
+            let detail = format!("a page begins with {from}, and {most} messages were sent");
+            self.violate(Kind::History, chat, detail);
+            return None;
+        }
         for (expected, message) in (from..).zip(page) {
             if message.message_id != expected {
                 let id = message.message_id;

@@ -89,7 +89,7 @@ impl Run {
             // Several chats may have the same time: the next page begins with them, and they come twice.
             let next = last
                 .filter(|_| full)
-                .map(|time| format!(r#","before":{}"#, time + 1));
+                .map(|time| format!(r#","before":{}"#, time.saturating_add(1)));
             match next.filter(|next| *next != before) {
                 Some(next) => before = next,
                 None => break,

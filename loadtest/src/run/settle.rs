@@ -61,7 +61,7 @@ impl Run {
             }
             complete.of(world) || moved.elapsed() > limit
         };
-        self.wait("settling", limit * MOST, over).await;
+        self.wait("settling", limit.saturating_mul(MOST), over).await;
         let end = Instant::now();
         let all = complete.found;
         self.wait("settling", TWICE, |_| false).await;

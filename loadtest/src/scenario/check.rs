@@ -128,7 +128,7 @@ fn settle(scenario: &Scenario) -> Result<()> {
         slow.map(|slow| ("slow_readers.pause", slow.pause)),
         scenario.churn.as_ref().map(|churn| ("churn.away", churn.away)),
         storms
-            .map(|storm| (storm.at + storm.over).saturating_sub(load.duration))
+            .map(|storm| storm.at.saturating_add(storm.over).saturating_sub(load.duration))
             .max()
             .map(|reach| {
                 (

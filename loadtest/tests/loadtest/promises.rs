@@ -391,6 +391,10 @@ fn a_page_of_the_load_that_lacks_what_was_acknowledged_is_found() {
         changed(text, |frame| frame["payload"][0]["message"] = "other".into())
     }));
     found(&ran, &["history"]);
+    let ran = judged(nth(HISTORY, 4, |text| {
+        changed(text, |frame| frame["payload"][0]["messageId"] = u32::MAX.into())
+    }));
+    found(&ran, &["history"]);
 }
 
 #[test]
