@@ -119,33 +119,41 @@ impl Ledger {
     pub(super) fn told_change(&mut self, device: u32, chat: u32, kind: &str, payload: &EventPayload<'_>) {
         let id = payload.message_id;
         let seen = self.last_seen(device, chat);
-        let user = self.plan.user_id(device / self.plan.devices);
         if !(1..=seen).contains(&id) {
-            let detail =
-                format!("{user} was told of the {kind} of message {id} and of messages up to {seen}");
-            return self.violate(Kind::Order, chat, detail);
+            let detail = format!("and of messages up to {seen} only");
+            return self.wrong_change(Kind::Order, device, chat, kind, payload, &detail);
         }
         // Where a hole is, which is a violation of its own, nothing can be said.
         let Some(n) = self.number(chat, id) else { return };
-        let sender = self.plan.user_id(self.sends[n as usize].sender);
-        if payload.user_id != sender {
-            let detail = format!(
-                "{user} was told of the {kind} of message {id} by {}, and {sender} sent it",
-                payload.user_id
-            );
-            self.violate(Kind::Content, chat, detail);
+        let sender = self.sends[n as usize].sender;
+        if self.plan.user(&payload.user_id) != Some(sender) {
+            let detail = format!("and {} sent it", self.plan.user_id(sender));
+            self.wrong_change(Kind::Content, device, chat, kind, payload, &detail);
         }
         match self.deed(device, n, kind, payload) {
             Some(deed) => self.tell(device, chat, id, deed),
             None => {
                 let text = payload.message.as_deref().unwrap_or_default();
                 let start: String = text.chars().take(24).collect();
-                let detail = format!(
-                    "{user} was told of the {kind} of message {id} (number {n}), {start:?}, that nobody asked for"
-                );
-                self.violate(Kind::Content, chat, detail);
+                let detail = format!("and nobody asked for that (number {n}, {start:?})");
+                self.wrong_change(Kind::Content, device, chat, kind, payload, &detail);
             }
         }
+    }
+
+    fn wrong_change(
+        &mut self,
+        wrong: Kind,
+        device: u32,
+        chat: u32,
+        kind: &str,
+        payload: &EventPayload<'_>,
+        detail: &str,
+    ) {
+        let to = self.plan.user_id(device / self.plan.devices);
+        let (id, by) = (payload.message_id, &payload.user_id);
+        let detail = format!("{to} was told of the {kind} of message {id} by {by}, {detail}");
+        self.violate(wrong, chat, detail);
     }
 
     /// Which of the changes that were asked for it is.

@@ -144,24 +144,28 @@ impl Ledger {
         let Some(sent) = self.sends.get(n as usize).copied() else {
             return;
         };
-        let user = self.plan.user_id(device / self.plan.devices);
-        let (id, sender) = (payload.message_id, self.plan.user_id(sent.sender));
-        if payload.user_id != sender {
-            let detail = format!(
-                "message {id} (number {n}) came to {user} as by {}, and {sender} sent it",
-                payload.user_id
-            );
-            self.violate(Kind::Content, sent.chat, detail);
+        let id = payload.message_id;
+        let to = || self.plan.user_id(device / self.plan.devices);
+        let mut wrong = Vec::new();
+        if self.plan.user(&payload.user_id) != Some(sent.sender) {
+            let (by, sender) = (&payload.user_id, self.plan.user_id(sent.sender));
+            wrong.push(format!("came to {} as by {by}, and {sender} sent it", to()));
         }
         let text = payload.message.as_deref().unwrap_or_default();
         let gone = || text.is_empty() && self.may_be_deleted(sent.chat, id);
         if text != protocol::text(n, 0, sent.bytes.into()) && !gone() {
-            let start: String = text.chars().take(24).collect();
-            let detail = format!(
-                "message {id} (number {n}) came to {user} with {} bytes that read {start:?}, and is not what was sent",
-                text.len()
+            let (bytes, start) = (text.len(), text.chars().take(24).collect::<String>());
+            wrong.push(format!(
+                "came to {} with {bytes} bytes that read {start:?}, and were not sent",
+                to()
+            ));
+        }
+        for detail in wrong {
+            self.violate(
+                Kind::Content,
+                sent.chat,
+                format!("message {id} (number {n}) {detail}"),
             );
-            self.violate(Kind::Content, sent.chat, detail);
         }
     }
 }

@@ -133,14 +133,18 @@ impl Ledger {
         let (id, read) = (payload.message_id, kind == "read");
         let by = self.plan.user(&payload.user_id);
         let seen = self.last_seen(device, chat);
-        let user = self.plan.user_id(device / self.plan.devices);
-        let detail = || format!("{user} was told of {kind} up to {id} by {}", payload.user_id);
         // Events of a chat come in order, and nobody marks what is not there.
-        if !(1..=seen).contains(&id) {
-            let detail = format!("{}, and of messages up to {seen}", detail());
-            self.violate(Kind::Mark, chat, detail);
+        let wrong = if !(1..=seen).contains(&id) {
+            Some(format!("and of messages up to {seen} only"))
         } else if by.is_none_or(|by| !self.asked(chat, by, id, read)) {
-            let detail = format!("{}, who did not mark it", detail());
+            Some("who did not mark it".to_owned())
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            let user = self.plan.user_id(device / self.plan.devices);
+            let by = &payload.user_id;
+            let detail = format!("{user} was told of {kind} up to {id} by {by}, {wrong}");
             self.violate(Kind::Mark, chat, detail);
         }
         if let Some(by) = by {
