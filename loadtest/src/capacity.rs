@@ -63,8 +63,8 @@ fn line(rate: f64, found: &Summary) -> String {
             .map_or_else(|| "nothing".to_owned(), |actual| format!("{actual:.2}"));
         let _ = write!(text, "; {} is {actual}, limit {}", check.name, check.limit);
     }
-    if !found.ledger.settled {
-        text.push_str("; not everything was answered and delivered in time");
+    if let Some(missed) = found.ledger.missed() {
+        let _ = write!(text, "; {missed}");
     }
     text
 }

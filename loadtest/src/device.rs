@@ -115,7 +115,9 @@ impl Device {
                 return;
             };
             self.shared.borrow_mut().stats.open += 1;
+            self.reads(true);
             let ended = self.live(&mut socket).await;
+            self.reads(false);
             self.shared.borrow_mut().stats.open -= 1;
             match ended {
                 Ended::Done => return self.say_goodbye(socket).await,

@@ -42,13 +42,24 @@ pub(crate) struct EventPayload<'a> {
     pub(crate) chat_id: Cow<'a, str>,
     #[serde(borrow)]
     pub(crate) user_id: Cow<'a, str>,
-    #[serde(default)]
     pub(crate) message_id: u32,
     #[serde(borrow)]
     pub(crate) client_message_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) message: Option<Cow<'a, str>>,
 }
 
-/// What `new` and the marks are answered with.
+/// What `online`, `offline` and `typing` say. They are not judged, but have to be what they are.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Passing<'a> {
+    #[serde(borrow)]
+    pub(crate) user_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) chat_id: Option<Cow<'a, str>>,
+}
+
+/// What `new`, the changes and the marks are answered with.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {

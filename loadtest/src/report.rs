@@ -90,8 +90,8 @@ fn violations(summary: &Summary) -> Markup {
                 }
             }
         }
-        @if !ledger.settled {
-            p class="warning" { "Not everything was answered and delivered in the time given after the load." }
+        @if let Some(missed) = ledger.missed() {
+            p class="warning" { "Missed: " (missed) "." }
         }
     }
 }
@@ -248,7 +248,7 @@ fn counts(summary: &Summary) -> Markup {
         ("never answered, and stored", ledger.ambiguous_stored),
         ("never answered, and not stored", ledger.ambiguous_absent),
         ("never answered, and not read back", ledger.ambiguous_unknown),
-        ("requests without an answer at the end", counts.unanswered),
+        ("requests without an answer at the end", ledger.unanswered),
         ("actions never begun, for want of a connection", counts.unbegun),
     ];
     html! {

@@ -4,6 +4,7 @@ mod fleet;
 mod load;
 mod prepare;
 mod readback;
+mod settle;
 
 use std::cell::RefCell;
 use std::os::unix::process::ExitStatusExt;
@@ -24,6 +25,7 @@ use crate::summary::{self, Summary};
 use crate::tokens::Tokens;
 use crate::world::{Shared, World};
 use fleet::Fleet;
+pub(crate) use settle::Settled;
 
 /// A service that lets nobody in for so long is not there.
 const FIRST: Duration = Duration::from_secs(15);
@@ -69,8 +71,7 @@ pub(crate) struct Findings {
     pub(crate) series: Vec<Point>,
     pub(crate) usages: Usages,
     pub(crate) window: Window,
-    /// Whether all was answered, delivered and read back in time.
-    pub(crate) settled: bool,
+    pub(crate) settled: Settled,
     /// Whether history and lists were read back, all of them.
     pub(crate) read_back: bool,
     /// Whether processes of the service were to be watched.
@@ -141,10 +142,11 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) 
     let mut read_back = options.read_back;
     if read_back && let Err(error) = run.read_back().await {
         // What was found so far is worth telling.
-        (settled, read_back) = (false, false);
+        (settled.all, read_back) = (false, false);
         let refusals = &mut run.shared.borrow_mut().stats.refusals;
         refusals.insert("reading back".to_owned(), (1, format!("{error:#}")));
     }
+    run.shared.borrow_mut().ledger.close_claims();
     run.progress.done();
     let unbegun = run.fleet.waiting();
     run.fleet.disband().await;
@@ -167,7 +169,7 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) 
 
 impl Run {
     /// Waits for something, and shows meanwhile how it goes. False when the time is over.
-    async fn wait(&mut self, phase: &str, limit: Duration, done: impl Fn(&World) -> bool) -> bool {
+    async fn wait(&mut self, phase: &str, limit: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
         let start = Instant::now();
         let mut ticks = interval(Duration::from_millis(20));
         let mut shown = Instant::now();
@@ -218,18 +220,6 @@ impl Run {
             world.ready,
             start.elapsed().as_secs_f64()
         )
-    }
-
-    /// Waits until everything is answered and everybody has everything.
-    async fn settle(&mut self) -> bool {
-        let limit = self.scenario.load.settle;
-        let settled = |world: &World| world.open_requests == 0 && world.ledger.owed() == 0;
-        let all = self.wait("settling", limit, settled).await;
-        // What comes twice comes soon after.
-        self.wait("settling", Duration::from_millis(300), |_| false).await;
-        self.sample("settling");
-        self.shared.borrow_mut().ledger.close();
-        all
     }
 }
 

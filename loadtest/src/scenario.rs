@@ -106,7 +106,7 @@ pub(crate) struct Load {
     pub(crate) warm_up: Duration,
     #[serde(with = "humantime_serde")]
     pub(crate) duration: Duration,
-    /// How long what is under way may take after the load has ended.
+    /// What is under way when the load ends may take as long as something comes at least this often.
     #[serde(with = "humantime_serde", default = "half_a_minute")]
     pub(crate) settle: Duration,
 }

@@ -93,9 +93,6 @@ pub(crate) struct Counts {
     pub(crate) skipped: u64,
     /// Actions that began more than 10 ms after their time.
     pub(crate) late: u64,
-    /// Requests without an answer at the end.
-    #[serde(default)]
-    pub(crate) unanswered: u64,
     /// Actions that waited for a connection until the end.
     #[serde(default)]
     pub(crate) unbegun: u64,
@@ -147,7 +144,12 @@ impl Stats {
 
     /// Something that was to begin then is done now.
     pub(crate) fn took(&mut self, what: Timed, from: Instant) {
-        let micros = (from.elapsed().as_micros() as u64).clamp(1, LONGEST);
+        self.lasted(what, from, from.elapsed());
+    }
+
+    /// Something that was to begin then was done after so long.
+    pub(crate) fn lasted(&mut self, what: Timed, from: Instant, time: Duration) {
+        let micros = (time.as_micros() as u64).clamp(1, LONGEST);
         self.lately[what as usize].saturating_record(micros);
         let always = matches!(what, Timed::Connect | Timed::Resume);
         if always

@@ -122,8 +122,42 @@ pub(crate) struct LedgerSummary {
     pub(crate) ambiguous_absent: u64,
     #[serde(default)]
     pub(crate) ambiguous_unknown: u64,
-    /// Whether all was answered and delivered in time after the load.
+    /// Whether all was answered and delivered in time after the load, and every connection was there.
     pub(crate) settled: bool,
+    /// What is owed to connections that were not there to get it, and how many these are.
+    #[serde(default)]
+    pub(crate) owed: u64,
+    #[serde(default)]
+    pub(crate) owed_to: u32,
+    /// Requests without an answer.
+    #[serde(default)]
+    pub(crate) unanswered: u64,
+    /// Connections that did not come back.
+    #[serde(default)]
+    pub(crate) gone: u32,
+}
+
+impl LedgerSummary {
+    /// What was not there in the time given after the load. None where everything was.
+    pub(crate) fn missed(&self) -> Option<String> {
+        let parts = [
+            (self.owed > 0).then(|| {
+                format!(
+                    "{} events are owed to {} connections that were not there all the time",
+                    self.owed, self.owed_to
+                )
+            }),
+            (self.unanswered > 0).then(|| format!("{} requests have no answer", self.unanswered)),
+            (self.gone > 0).then(|| format!("{} connections did not come back", self.gone)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let start = "not everything was answered, delivered and read back in the time given after the load";
+        let text = match &parts[..] {
+            [] => start.to_owned(),
+            parts => format!("{start}: {}", parts.join("; ")),
+        };
+        (!self.settled).then_some(text)
+    }
 }
 
 /// What the service's processes used.
@@ -170,7 +204,6 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         messages_per_second: window.answered as f64 / window.seconds,
         deliveries_per_second: window.delivered as f64 / window.seconds,
         counts: Counts {
-            unanswered: world.open_requests,
             unbegun,
             ..world.stats.counts
         },
@@ -186,7 +219,11 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
             ambiguous_unknown: ambiguous.stored + ambiguous.absent
                 - known(ambiguous.stored)
                 - known(ambiguous.absent),
-            settled,
+            settled: settled.all,
+            owed: settled.owed,
+            owed_to: settled.devices,
+            unanswered: settled.unanswered,
+            gone: settled.gone,
         },
         target: target(&scenario, &usages, window),
         watched,

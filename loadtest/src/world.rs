@@ -47,7 +47,7 @@ impl World {
                 (count.round() as u32, slow.pause)
             });
         Self {
-            ledger: Ledger::new(plan.clone()),
+            ledger: Ledger::new(plan.clone(), scenario.message.bytes[0]),
             plan,
             stats: Stats::new(started),
             random: SmallRng::seed_from_u64(scenario.seed),
@@ -59,5 +59,15 @@ impl World {
             slow,
             pausing: true,
         }
+    }
+
+    /// Whether everybody is there, has everything, and every request is answered.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.open_requests == 0 && self.ledger.owed() == 0 && self.gone() == 0
+    }
+
+    /// Connections that are not there.
+    pub(crate) fn gone(&self) -> u32 {
+        (self.plan.users * self.plan.devices).saturating_sub(self.stats.open)
     }
 }

@@ -64,18 +64,15 @@ fn judged(summary: &Summary, out: &mut String) -> fmt::Result {
     if !summary.read_back {
         writeln!(out, "  not judged: history and lists, which were not read back")?;
     }
-    if summary.counts.unanswered + summary.counts.unbegun > 0 {
+    if summary.counts.unbegun > 0 {
         writeln!(
             out,
-            "  {} requests were never answered, {} actions never begun: the service was not there for them, and no time counts them",
-            summary.counts.unanswered, summary.counts.unbegun
+            "  {} actions were never begun, for want of a connection: no time counts them",
+            summary.counts.unbegun
         )?;
     }
-    if !summary.ledger.settled {
-        writeln!(
-            out,
-            "  MISSED: not everything was answered and delivered in the time given after the load"
-        )?;
+    if let Some(missed) = summary.ledger.missed() {
+        writeln!(out, "  MISSED: {missed}")?;
     }
     Ok(())
 }

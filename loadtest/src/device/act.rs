@@ -44,7 +44,7 @@ impl Device {
         let [shortest, longest] = world.bytes;
         let bytes = world.random.random_range(shortest..=longest);
         let micros = (at >= self.since).then(|| world.stats.micros(at));
-        let n = world.ledger.send(chat, self.user, micros);
+        let n = world.ledger.send(chat, self.user, bytes, micros);
         let id = world.ledger.chat_id(chat, self.user);
         world.stats.counts.sent += 1;
         drop(world);
@@ -59,7 +59,7 @@ impl Device {
         let place = pick as usize % self.own.len().max(1);
         let n = *self.own.get(place)?;
         let mut world = self.shared.borrow_mut();
-        let (message_id, revision) = world.ledger.change(n)?;
+        let (message_id, revision) = world.ledger.change(n, delete)?;
         let chat = world.ledger.sent(n)?.chat;
         let id = world.ledger.chat_id(chat, self.user);
         let bytes = world.bytes[0];
@@ -67,30 +67,32 @@ impl Device {
         if delete {
             self.own.remove(place);
             let payload = format!(r#"{{"chatId":"{id}","messageId":{message_id}}}"#);
-            self.request(What::Delete { n }, "delete", payload, at);
+            self.request(What::Change { n }, "delete", payload, at);
         } else {
             let text = protocol::text(n, revision, bytes);
             let payload = format!(r#"{{"chatId":"{id}","messageId":{message_id},"message":"{text}"}}"#);
-            self.request(What::Edit { n }, "edit", payload, at);
+            self.request(What::Change { n }, "edit", payload, at);
         }
         Some(())
     }
 
     /// Up to the last message that was seen.
     fn mark(&mut self, chat: u32, at: Instant, read: bool) -> Option<()> {
-        let world = self.shared.borrow();
-        let last = world.ledger.last_seen(self.number, chat);
+        let mut world = self.shared.borrow_mut();
+        let message_id = world.ledger.last_seen(self.number, chat);
         let id = world.ledger.chat_id(chat, self.user);
-        drop(world);
-        if last == 0 {
+        if message_id == 0 {
             return None;
         }
-        let payload = format!(r#"{{"chatId":"{id}","messageId":{last}}}"#);
-        if read {
-            self.request(What::Read { chat }, "read", payload, at);
-        } else {
-            self.request(What::Delivered, "dlvrd", payload, at);
-        }
+        world.ledger.mark(chat, self.user, message_id, read);
+        drop(world);
+        let payload = format!(r#"{{"chatId":"{id}","messageId":{message_id}}}"#);
+        let what = What::Mark {
+            chat,
+            message_id,
+            read,
+        };
+        self.request(what, if read { "read" } else { "dlvrd" }, payload, at);
         Some(())
     }
 
@@ -101,9 +103,16 @@ impl Device {
     }
 
     fn history(&mut self, chat: u32, at: Instant) -> Option<()> {
-        let id = self.shared.borrow().ledger.chat_id(chat, self.user);
+        let world = self.shared.borrow();
+        let id = world.ledger.chat_id(chat, self.user);
+        let what = What::History {
+            chat,
+            known: world.ledger.last(chat),
+            asked: Instant::now(),
+        };
+        drop(world);
         let payload = format!(r#"{{"chatId":"{id}","count":{PAGE}}}"#);
-        self.request(What::History, "messages", payload, at);
+        self.request(what, "messages", payload, at);
         Some(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
+
 use super::Device;
 use super::pending::{Request, What};
-use crate::ledger::Kind;
-use crate::protocol::{self, Answer, ErrorBody, EventPayload, Frame};
+use crate::protocol::{self, Answer, ChatListItem, ErrorBody, Frame, Message};
 use crate::stats::Timed;
 
 /// After an answer that says nothing of the outcome.
@@ -15,7 +16,7 @@ impl Device {
     pub(super) fn told(&mut self, text: &str) {
         let frame: Frame<'_> = match serde_json::from_str(text) {
             Ok(frame) => frame,
-            Err(error) => return self.nonsense(&format!("{error}: {text}")),
+            Err(error) => return self.unreadable("a frame", &error.to_string(), text),
         };
         if frame.event == Some("pong") {
             self.check_resumed();
@@ -24,30 +25,21 @@ impl Device {
         } else if frame.kind == "event" {
             self.event(&frame);
         } else {
-            self.nonsense(text);
+            self.unreadable("a frame", "of no type that the protocol has", text);
         }
     }
 
-    fn nonsense(&mut self, text: &str) {
-        let start: String = text.chars().take(200).collect();
+    /// Something came that the protocol does not have.
+    pub(super) fn unreadable(&mut self, what: &str, error: &str, text: &str) {
         let mut world = self.shared.borrow_mut();
-        let user = world.plan.user_id(self.user);
-        world
-            .ledger
-            .violations
-            .add(Kind::Stranger, user, format!("no frame of the protocol: {start}"));
+        world.ledger.unreadable(self.user, what, error, text);
     }
 
     fn event(&mut self, frame: &Frame<'_>) {
-        let (Some(id), Some(kind)) = (frame.event_id(), frame.event_type) else {
-            return;
-        };
-        // The list of chats and what comes without a payload only count.
-        let payload = frame.payload.filter(|_| kind != "chats");
-        let payload =
-            payload.and_then(|payload| serde_json::from_str::<EventPayload<'_>>(payload.get()).ok());
+        let (id, kind) = (frame.event_id(), frame.event_type.unwrap_or_default());
+        let payload = frame.payload.map_or("", |payload| payload.get());
         let mut world = self.shared.borrow_mut();
-        if let Some(n) = world.ledger.told(self.number, id, kind, payload.as_ref()) {
+        if let Some(n) = world.ledger.told(self.number, id, kind, payload) {
             world.stats.counts.delivered += 1;
             let at = world
                 .ledger
@@ -58,7 +50,7 @@ impl Device {
                 world.stats.took(Timed::Event, at);
             }
         }
-        if world.acks {
+        if let Some(id) = id.filter(|_| world.acks) {
             self.out.push(protocol::ack(id));
         }
         drop(world);
@@ -68,7 +60,10 @@ impl Device {
     }
 
     fn answered(&mut self, frame: &Frame<'_>) {
-        let Some(id) = frame.request_id() else { return };
+        let payload = frame.payload.map_or("", |payload| payload.get());
+        let Some(id) = frame.request_id() else {
+            return self.unreadable("a response", "it answers no request", payload);
+        };
         // An answer to a request that went out twice may come twice.
         let Some(request) = self.pending.answered(id) else {
             return;
@@ -83,7 +78,7 @@ impl Device {
                 self.pending.put_back(id, request, AGAIN);
             }
             Some(error) => self.refused(request, error),
-            None => self.done(request, frame.payload.map_or("", |payload| payload.get())),
+            None => self.done(request, payload),
         }
     }
 
@@ -98,49 +93,80 @@ impl Device {
     }
 
     fn done(&mut self, request: Request, payload: &str) {
-        let message_id = serde_json::from_str::<Answer>(payload).map(|answer| answer.message_id);
-        let mut world = self.shared.borrow_mut();
-        world.open_requests -= 1;
-        let mut timed = Timed::Change;
-        match request.what {
-            What::New { n, looping } => {
-                timed = Timed::Response;
-                world.stats.counts.answered += 1;
-                match message_id {
-                    Ok(message_id) => world.ledger.answered(n, message_id),
-                    Err(_) => {
-                        let user = world.plan.user_id(self.user);
-                        let detail = format!("message {n} was answered with {payload}");
-                        world.ledger.violations.add(Kind::Stranger, user, detail);
-                    }
-                }
-                let next = world
-                    .looping
-                    .then(|| world.ledger.sent(n).map(|sent| sent.chat))
-                    .flatten();
-                drop(world);
-                self.keep_own(n);
-                if let Some(chat) = next.filter(|_| looping) {
-                    self.send_on(chat);
-                }
-                world = self.shared.borrow_mut();
-            }
-            What::Edit { n } => world.ledger.changed(n, false),
-            What::Delete { n } => world.ledger.changed(n, true),
-            What::Read { chat } => world.ledger.read(chat, self.user, message_id.unwrap_or(0)),
-            What::Delivered => {}
-            What::History => timed = Timed::History,
-            What::Chats => timed = Timed::Chats,
+        let lasted = request.planned.elapsed();
+        self.shared.borrow_mut().open_requests -= 1;
+        let timed = match request.what {
             What::Ask(answer) => {
                 let _ = answer.send(Ok(payload.to_owned()));
                 return;
             }
-        }
+            What::New { n, looping } => self.stored(n, looping, payload),
+            what => self.judge(&what, payload),
+        };
+        // What cannot be read is no answer that took a time.
+        let Some(timed) = timed else { return };
+        let mut world = self.shared.borrow_mut();
         if timed != Timed::Response {
             world.stats.counts.others += 1;
         }
         if request.planned >= self.since.min(Instant::now()) && self.pause.is_none() {
-            world.stats.took(timed, request.planned);
+            world.stats.lasted(timed, request.planned, lasted);
         }
+    }
+
+    /// A message was answered. A closed loop goes on with the next one.
+    fn stored(&mut self, n: u32, looping: bool, payload: &str) -> Option<Timed> {
+        let answer = self.read::<Answer>("new", payload);
+        let mut world = self.shared.borrow_mut();
+        if let Some(answer) = &answer {
+            world.stats.counts.answered += 1;
+            world.ledger.answered(n, answer.message_id);
+        }
+        let goes_on = looping && world.looping;
+        let next = world.ledger.sent(n).filter(|_| goes_on).map(|sent| sent.chat);
+        drop(world);
+        self.keep_own(n);
+        if let Some(chat) = next {
+            self.send_on(chat);
+        }
+        answer.map(|_| Timed::Response)
+    }
+
+    /// Holds any other answer against what was asked for.
+    fn judge(&mut self, what: &What, payload: &str) -> Option<Timed> {
+        let user = self.user;
+        match *what {
+            What::Change { n } => {
+                let answer: Answer = self.read("edit or delete", payload)?;
+                self.shared.borrow_mut().ledger.changed(n, answer.message_id);
+            }
+            What::Mark {
+                chat,
+                message_id,
+                read,
+            } => {
+                let answer: Answer = self.read("dlvrd or read", payload)?;
+                let ledger = &mut self.shared.borrow_mut().ledger;
+                ledger.marked(chat, user, message_id, read, answer.message_id);
+            }
+            What::History { chat, known, asked } => {
+                let page: Vec<Message<'_>> = self.read("messages", payload)?;
+                self.shared.borrow_mut().ledger.latest(chat, known, asked, &page);
+                return Some(Timed::History);
+            }
+            What::Chats => {
+                let items: Vec<ChatListItem<'_>> = self.read("chats", payload)?;
+                self.shared.borrow_mut().ledger.list(user, &items, "an answer");
+                return Some(Timed::Chats);
+            }
+            What::New { .. } | What::Ask(_) => return None,
+        }
+        Some(Timed::Change)
+    }
+
+    fn read<'a, T: Deserialize<'a>>(&mut self, what: &str, payload: &'a str) -> Option<T> {
+        let read = serde_json::from_str(payload);
+        read.map_err(|error| self.unreadable(&format!("the answer to {what}"), &error.to_string(), payload))
+            .ok()
     }
 }

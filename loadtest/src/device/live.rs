@@ -44,6 +44,7 @@ impl Device {
                 frame = socket.next(), if paused.is_none() => self.came(frame),
                 () = until(paused), if paused.is_some() => {
                     paused = None;
+                    self.reads(true);
                     Ok(())
                 }
                 _ = ticks.tick() => {
@@ -58,8 +59,10 @@ impl Device {
             if let Err(ended) = turned {
                 return ended;
             }
-            if let (Some(pause), None, true) = (self.pause, paused, self.shared.borrow().pausing) {
+            let pausing = self.shared.borrow().pausing;
+            if let (Some(pause), None, true) = (self.pause, paused, pausing) {
                 paused = Some(Instant::now() + pause);
+                self.reads(false);
             }
         }
     }
@@ -124,10 +127,16 @@ impl Device {
         match frame {
             Some(Ok(Message::Text(text))) => self.told(&text),
             Some(Ok(Message::Close(frame))) => return Err(self.lost(frame.as_ref())),
+            Some(Ok(Message::Binary(_))) => self.unreadable("a frame", "it is no text", ""),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => return Err(self.lost(None)),
         }
         Ok(())
+    }
+
+    pub(super) fn reads(&self, reading: bool) {
+        let mut world = self.shared.borrow_mut();
+        world.ledger.view_mut(self.number).reads(reading);
     }
 
     fn tick(&mut self, wrote: Instant) {

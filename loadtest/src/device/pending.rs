@@ -9,12 +9,26 @@ use crate::protocol;
 
 /// What a request is about, for whoever reads the answer.
 pub(super) enum What {
-    New { n: u32, looping: bool },
-    Edit { n: u32 },
-    Delete { n: u32 },
-    Read { chat: u32 },
-    Delivered,
-    History,
+    New {
+        n: u32,
+        looping: bool,
+    },
+    /// An edit or a deletion.
+    Change {
+        n: u32,
+    },
+    /// On a message of a chat, as read or as delivered only.
+    Mark {
+        chat: u32,
+        message_id: u32,
+        read: bool,
+    },
+    /// The latest page, when so many messages were known.
+    History {
+        chat: u32,
+        known: u32,
+        asked: Instant,
+    },
     Chats,
     Ask(oneshot::Sender<Result<String, String>>),
 }

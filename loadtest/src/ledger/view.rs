@@ -1,6 +1,7 @@
 //! What one connection, and the ones before it of the same device, was told.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -9,10 +10,14 @@ pub(crate) struct View {
     pub(crate) last_event: u64,
     /// Whether an event may come again: nothing of this connection has come yet.
     repeats: bool,
-    /// New messages that came, each once.
+    /// What was owed and has come.
     pub(crate) seen: u64,
-    /// New messages that are known and have not come.
+    /// New messages, edits and deletions that are known and have not come.
     pub(crate) owed: u64,
+    /// When a durable event came last that had not come before.
+    heard_at: Option<Instant>,
+    /// Since when the connection is there and reads.
+    reading_since: Option<Instant>,
     /// By chat: the last new message.
     pub(super) chats: HashMap<u32, u32>,
     /// By chat, user and whether it is a `read`: the last mark.
@@ -37,6 +42,26 @@ impl View {
         self.repeats = true;
     }
 
+    /// The connection is there and reads from now on, or is not or does not.
+    pub(crate) fn reads(&mut self, reading: bool) {
+        self.reading_since = reading.then(Instant::now);
+    }
+
+    /// Whether the connection is there and reads.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading_since.is_some()
+    }
+
+    /// Whether it has read all the time since then, and nothing came.
+    pub(super) fn waited_since(&self, since: Instant) -> bool {
+        self.reading_since.is_some_and(|at| at <= since) && self.heard_at.is_none_or(|at| at <= since)
+    }
+
+    pub(super) fn paid(&mut self) {
+        self.seen += 1;
+        self.owed -= 1;
+    }
+
     pub(super) fn next(&mut self, id: u64) -> Next {
         let last = self.last_event;
         if id <= last {
@@ -48,6 +73,7 @@ impl View {
         }
         self.repeats = false;
         self.last_event = id;
+        self.heard_at = Some(Instant::now());
         if id == last + 1 {
             Next::Right
         } else {

@@ -11,7 +11,7 @@ const KEPT: usize = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// A message was acknowledged, and a member did not get it.
+    /// A message, an edit or a deletion was acknowledged, and a member did not get it.
     Missing,
     /// One message twice, or one event twice on one connection.
     Duplicate,
@@ -27,8 +27,16 @@ pub(crate) enum Kind {
     Unread,
     /// The history says something else than what was acknowledged.
     History,
-    /// Something of a chat that the user is not in, or that nobody sent.
+    /// Something of a chat that the user is not in, or that nobody sent, or sent elsewhere.
     Stranger,
+    /// An event that says something else than what was sent, edited or deleted.
+    Content,
+    /// A mark that nobody asked for, or of a message that was not there.
+    Mark,
+    /// A list that has a chat twice, or one that is not the user's.
+    List,
+    /// What cannot be read as the protocol has it.
+    Unreadable,
 }
 
 /// One broken promise.

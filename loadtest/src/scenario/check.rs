@@ -13,7 +13,8 @@ pub(super) fn check(scenario: &Scenario) -> Result<()> {
     population(scenario)?;
     load(scenario)?;
     mix(&scenario.mix)?;
-    disturbances(scenario)
+    disturbances(scenario)?;
+    settle(scenario)
 }
 
 fn population(scenario: &Scenario) -> Result<()> {
@@ -114,6 +115,34 @@ fn disturbances(scenario: &Scenario) -> Result<()> {
     }
     if let Some(churn) = &scenario.churn {
         ensure!(churn.rate > 0.0, "churn.rate is above 0");
+    }
+    Ok(())
+}
+
+/// Whoever is away when the load ends has to be back before nothing more is waited for.
+fn settle(scenario: &Scenario) -> Result<()> {
+    let load = &scenario.load;
+    let slow = scenario.slow_readers.as_ref();
+    let storms = scenario.storms.iter();
+    let away = [
+        slow.map(|slow| ("slow_readers.pause", slow.pause)),
+        scenario.churn.as_ref().map(|churn| ("churn.away", churn.away)),
+        storms
+            .map(|storm| storm.at.saturating_add(storm.over).saturating_sub(load.duration))
+            .max()
+            .map(|reach| {
+                (
+                    "what a storm (at and over) reaches beyond the end of the load",
+                    reach,
+                )
+            }),
+    ];
+    for (what, time) in away.into_iter().flatten() {
+        ensure!(
+            load.settle >= time,
+            "load.settle is {:?} and shorter than {what}, {time:?}: make it {time:?} or longer",
+            load.settle
+        );
     }
     Ok(())
 }

@@ -154,7 +154,6 @@ fn add_counts(one: Counts, other: Counts) -> Counts {
         lost: one.lost + other.lost,
         skipped: one.skipped + other.skipped,
         late: one.late + other.late,
-        unanswered: one.unanswered + other.unanswered,
         unbegun: one.unbegun + other.unbegun,
     }
 }
@@ -166,6 +165,10 @@ fn add_ledger(whole: &mut LedgerSummary, shard: LedgerSummary) {
     whole.ambiguous_absent += shard.ambiguous_absent;
     whole.ambiguous_unknown += shard.ambiguous_unknown;
     whole.settled &= shard.settled;
+    whole.owed += shard.owed;
+    whole.owed_to += shard.owed_to;
+    whole.unanswered += shard.unanswered;
+    whole.gone += shard.gone;
 }
 
 /// By the second of the run. Of percentiles the highest is taken: they cannot be added.

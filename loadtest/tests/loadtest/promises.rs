@@ -1,5 +1,7 @@
 //! Every promise that is broken is found, and named.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::service::{Ran, Service, run};
@@ -20,7 +22,7 @@ const SCENARIO: &[&str] = &[
     "--set",
     "churn.rate=0.001",
     "--set",
-    "mix={ send = 2.0, read = 1.0, edit = 0.2 }",
+    "mix={ send = 2.0, read = 1.0, delivered = 0.5, edit = 0.4, delete = 0.2, history = 0.3, chats = 0.3 }",
     "--set",
     "load.rate=60.0",
     "--set",
@@ -59,7 +61,7 @@ fn nth(
 ) -> impl FnMut(By, &str) -> Fate {
     let mut count = 0;
     move |by, text| {
-        if by == By::Client || !text.contains(about) {
+        if by != By::Service || !text.contains(about) {
             return Fate::pass(text);
         }
         count += 1;
@@ -77,7 +79,48 @@ fn changed(text: &str, change: impl FnOnce(&mut Value)) -> Fate {
     Fate::say(frame.to_string())
 }
 
+/// Changes every frame that the service says and that is about something.
+fn every(
+    about: &'static str,
+    mut change: impl FnMut(&mut Value) + Send + 'static,
+) -> impl FnMut(By, &str) -> Fate {
+    move |by, text| {
+        if by == By::Service && text.contains(about) {
+            changed(text, &mut change)
+        } else {
+            Fate::pass(text)
+        }
+    }
+}
+
+/// From some message on, what the user who is told of it is told of something is dropped.
+fn deaf(about: &'static str, from: usize) -> impl FnMut(By, &str) -> Fate {
+    let (mut deaf, mut count) = (None::<Value>, 0);
+    move |by, text| {
+        if by != By::Service || !text.contains(about) {
+            return Fate::pass(text);
+        }
+        count += 1;
+        let frame: Value = serde_json::from_str(text).expect("a frame");
+        let other = &frame["payload"]["chatId"];
+        if count == from {
+            deaf = Some(other.clone());
+        }
+        if deaf.as_ref() == Some(other) {
+            Fate::default()
+        } else {
+            Fate::pass(text)
+        }
+    }
+}
+
 const NEW: &str = r#""eventType":"new""#;
+const EDIT: &str = r#""eventType":"edit""#;
+const DELETE: &str = r#""eventType":"delete""#;
+const READ: &str = r#""eventType":"read""#;
+const DELIVERED: &str = r#""eventType":"dlvrd""#;
+const HISTORY: &str = r#""createdAt""#;
+const LIST: &str = "lastMessageStatus";
 
 #[test]
 fn an_honest_service_passes() {
@@ -94,25 +137,7 @@ fn a_lost_event_leaves_a_hole() {
 
 #[test]
 fn the_last_event_lost_is_a_message_that_is_missing() {
-    // From some event on one user hears nothing more.
-    let mut silent = None::<String>;
-    let mut count = 0;
-    let ran = judged(move |by, text| {
-        if by == By::Client || !text.contains(NEW) {
-            return Fate::pass(text);
-        }
-        count += 1;
-        let frame: Value = serde_json::from_str(text).expect("a frame");
-        let other = frame["payload"]["chatId"].as_str().expect("a chat").to_owned();
-        if count == 20 {
-            silent = Some(other.clone());
-        }
-        if silent.as_ref() == Some(&other) {
-            Fate::default()
-        } else {
-            Fate::pass(text)
-        }
-    });
+    let ran = judged(deaf(NEW, 20));
     found(&ran, &["missing"]);
 }
 
@@ -120,7 +145,7 @@ fn the_last_event_lost_is_a_message_that_is_missing() {
 fn an_event_that_comes_twice_is_a_duplicate() {
     let ran = judged(nth(NEW, 9, |text| Fate {
         on: vec![text.to_owned(), text.to_owned()],
-        back: Vec::new(),
+        ..Fate::default()
     }));
     found(&ran, &["duplicate"]);
 }
@@ -142,7 +167,7 @@ fn events_out_of_order_are_found() {
     let mut held = None::<String>;
     let mut count = 0;
     let ran = judged(move |by, text| {
-        if by == By::Client || !text.contains(NEW) {
+        if by != By::Service || !text.contains(NEW) {
             return Fate::pass(text);
         }
         count += 1;
@@ -153,7 +178,7 @@ fn events_out_of_order_are_found() {
             }
             (_, Some(before)) => Fate {
                 on: vec![text.to_owned(), before],
-                back: Vec::new(),
+                ..Fate::default()
             },
             _ => Fate::pass(text),
         }
@@ -188,7 +213,7 @@ fn a_wrong_unread_count_is_found() {
 #[test]
 fn a_history_that_says_something_else_is_found() {
     let ran = judged(|by, text| {
-        if by == By::Client || !text.contains(r#""createdAt""#) || !text.contains("response") {
+        if by != By::Service || !text.contains(r#""createdAt""#) || !text.contains("response") {
             return Fate::pass(text);
         }
         changed(text, |frame| {
@@ -204,7 +229,7 @@ fn a_history_that_says_something_else_is_found() {
 fn a_message_that_was_answered_and_never_kept_is_found() {
     let mut count = 0;
     let ran = judged(move |by, text| {
-        if by == By::Service || !text.contains(r#""payloadType":"new""#) {
+        if by != By::Client || !text.contains(r#""payloadType":"new""#) {
             return Fate::pass(text);
         }
         count += 1;
@@ -219,9 +244,271 @@ fn a_message_that_was_answered_and_never_kept_is_found() {
             "payload": { "messageId": count, "timestamp": 1, "clientMessageId": own },
         });
         Fate {
-            on: Vec::new(),
             back: vec![answer.to_string()],
+            ..Fate::default()
         }
     });
     found(&ran, &["missing", "history", "unread"]);
+}
+
+#[test]
+fn an_event_that_says_another_text_is_found() {
+    let ran = judged(nth(NEW, 9, |text| {
+        changed(text, |frame| frame["payload"]["message"] = "other".into())
+    }));
+    found(&ran, &["content"]);
+}
+
+#[test]
+fn an_event_that_names_another_sender_is_found() {
+    let ran = judged(every(NEW, |frame| {
+        frame["payload"]["userId"] = other_user(&frame["payload"]["userId"], 1).into();
+    }));
+    found(&ran, &["content"]);
+}
+
+/// One of the first users, up to `last`, other than this one.
+fn other_user(user: &Value, last: u32) -> String {
+    let user = user.as_str().expect("a user");
+    let (run, _) = user.rsplit_once('-').expect("a number");
+    let mut all = (0..=last).map(|number| format!("{run}-{number}"));
+    all.find(|one| one != user).expect("another one")
+}
+
+#[test]
+fn an_edit_that_says_what_nobody_wrote_is_found() {
+    let ran = judged(nth(EDIT, 3, |text| {
+        changed(text, |frame| frame["payload"]["message"] = "7.1 other".into())
+    }));
+    found(&ran, &["content"]);
+}
+
+#[test]
+fn an_edit_or_a_deletion_of_another_message_is_found() {
+    for about in [EDIT, DELETE] {
+        let ran = judged(every(about, |frame| {
+            let id = frame["payload"]["messageId"].as_u64().expect("an id");
+            frame["payload"]["messageId"] = (id.max(2) - 1).into();
+        }));
+        found(&ran, &["content"]);
+    }
+}
+
+#[test]
+fn an_edit_and_a_deletion_that_a_member_never_gets_are_missing() {
+    for (about, what) in [(EDIT, "edit 1 of message"), (DELETE, "the deletion of message")] {
+        let ran = judged(silent(about));
+        found(&ran, &["missing"]);
+        assert!(ran.said.contains(what), "{}", ran.said);
+    }
+}
+
+/// Events of a kind become others that say nothing new, so that no id is missing.
+fn silent(about: &'static str) -> impl FnMut(By, &str) -> Fate {
+    every(about, |frame| {
+        frame["eventType"] = "chats".into();
+        frame["payload"] = Value::Array(Vec::new());
+    })
+}
+
+#[test]
+fn marks_that_an_author_never_gets_are_missing() {
+    for (about, what) in [(READ, "as read"), (DELIVERED, "as dlvrd")] {
+        let ran = judged(silent(about));
+        found(&ran, &["missing"]);
+        assert!(ran.said.contains(what), "{}", ran.said);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_found() {
+    let ran = judged(nth(READ, 5, |text| {
+        changed(text, |frame| frame["payload"]["messageId"] = "five".into())
+    }));
+    found(&ran, &["unreadable"]);
+    let ran = judged(nth(READ, 5, |text| {
+        changed(text, |frame| frame["eventType"] = "seen".into())
+    }));
+    found(&ran, &["unreadable"]);
+    let ran = judged(nth(EDIT, 2, |text| {
+        changed(text, |frame| {
+            drop(frame.as_object_mut().expect("a frame").remove("id"));
+        })
+    }));
+    found(&ran, &["unreadable", "event_hole"]);
+}
+
+#[test]
+fn a_mark_that_nobody_made_is_found() {
+    // One more is more than there is; one less is none that was asked for.
+    for shift in [1, -1] {
+        let ran = judged(every(READ, move |frame| {
+            let id = frame["payload"]["messageId"].as_i64().expect("an id");
+            frame["payload"]["messageId"] = (id + shift).into();
+        }));
+        found(&ran, &["mark"]);
+    }
+}
+
+#[test]
+fn a_list_that_has_a_chat_twice_or_a_strangers_is_found() {
+    let ran = judged(every(LIST, |frame| {
+        let list = frame["payload"].as_array_mut().expect("a list");
+        list.extend(list.first().cloned());
+    }));
+    found(&ran, &["list"]);
+    let ran = judged(every(LIST, |frame| {
+        let list = frame["payload"].as_array_mut().expect("a list");
+        let mut stranger = list[0].clone();
+        stranger["id"] = "bob".into();
+        list.push(stranger);
+    }));
+    found(&ran, &["list"]);
+}
+
+#[test]
+fn an_answer_of_the_wrong_shape_is_no_success() {
+    for about in [HISTORY, LIST] {
+        let ran = judged(nth(about, 4, |text| {
+            changed(text, |frame| {
+                frame["payload"] = serde_json::json!({ "items": [] });
+            })
+        }));
+        found(&ran, &["unreadable"]);
+    }
+}
+
+#[test]
+fn a_page_of_the_load_that_lacks_what_was_acknowledged_is_found() {
+    let ran = judged(nth(HISTORY, 4, |text| {
+        changed(text, |frame| {
+            let page = frame["payload"].as_array_mut().expect("a page");
+            page.truncate(1);
+        })
+    }));
+    found(&ran, &["history"]);
+    let ran = judged(nth(HISTORY, 4, |text| {
+        changed(text, |frame| frame["payload"][0]["message"] = "other".into())
+    }));
+    found(&ran, &["history"]);
+    let ran = judged(nth(HISTORY, 4, |text| {
+        changed(text, |frame| frame["payload"][0]["messageId"] = u32::MAX.into())
+    }));
+    found(&ran, &["history"]);
+}
+
+#[test]
+fn a_message_in_another_chat_than_it_was_sent_to_is_found() {
+    // With three users everybody has two chats.
+    let three = ["--set", "users.count=3", "--set", "chats.dialogs=3"];
+    let elsewhere = nth(NEW, 12, |text| {
+        changed(text, |frame| {
+            let (chat, by) = (&frame["payload"]["chatId"], &frame["payload"]["userId"]);
+            // The one whom the receiver writes with there, if it is no own message, is the sender.
+            let mut other = other_user(chat, 2);
+            if chat != by && other == *by {
+                other = other_user(&other.into(), 2);
+            }
+            frame["payload"]["chatId"] = other.into();
+        })
+    });
+    let service = Service::start();
+    let proxy = Proxy::before(&service.address, elsewhere);
+    let ran = run("smoke", &proxy.url, &[SCENARIO, &three].concat());
+    found(&ran, &["stranger"]);
+}
+
+#[test]
+fn an_id_that_no_chat_can_have_is_a_violation_and_no_memory() {
+    let service = Service::start();
+    let answer = r#""clientMessageId""#;
+    let proxy = Proxy::before(
+        &service.address,
+        every(answer, |frame| {
+            if frame["type"] == "response" && frame["payload"]["messageId"] == 9 {
+                frame["payload"]["messageId"] = 4_000_000_000_u32.into();
+            }
+        }),
+    );
+    let ran = run("smoke", &proxy.url, &settling("load.settle=2s"));
+    found(&ran, &["message_hole"]);
+}
+
+/// A short scenario in which nothing needs long.
+fn settling(settle: &'static str) -> Vec<&'static str> {
+    let quick = ["--set", "mix={ send = 1.0 }", "--set", settle];
+    [SCENARIO, &quick].concat()
+}
+
+#[test]
+fn what_still_arrives_is_waited_for() {
+    let service = Service::start();
+    // Two seconds of 60 messages a second need four to come through.
+    let proxy = Proxy::before(&service.address, |by, text| Fate {
+        after: Duration::from_millis(if by == By::Service && text.contains(NEW) {
+            35
+        } else {
+            0
+        }),
+        ..Fate::pass(text)
+    });
+    let ran = run("smoke", &proxy.url, &settling("load.settle=1s"));
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}
+
+/// Of two users: whoever names the chat by the first one is the second.
+fn told_to_the_second(text: &str) -> bool {
+    let frame: Value = serde_json::from_str(text).expect("a frame");
+    frame["payload"]["chatId"]
+        .as_str()
+        .is_some_and(|chat| chat.ends_with("-0"))
+}
+
+#[test]
+fn what_is_owed_to_a_connection_that_is_gone_is_late_and_not_lost() {
+    let service = Service::start();
+    let mut count = 0;
+    let mut gone = false;
+    let proxy = Proxy::before(&service.address, move |by, text| match by {
+        By::Door if gone && text.contains("-1&") => Fate::default(),
+        By::Service if text.contains(NEW) && told_to_the_second(text) => {
+            count += 1;
+            gone |= count == 20;
+            Fate {
+                cut: gone,
+                ..Fate::pass(text)
+            }
+        }
+        _ => Fate::pass(text),
+    });
+    let ran = run("smoke", &proxy.url, &settling("load.settle=1s"));
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert_eq!(ran.summary()["ledger"]["settled"], false);
+    let said = "owed to 1 connections that were not there";
+    assert!(ran.said.contains(said), "{}", ran.said);
+}
+
+#[test]
+fn a_run_whose_connections_are_lost_for_good_does_not_pass() {
+    let service = Service::start();
+    let mut count = 0;
+    let proxy = Proxy::before(&service.address, move |by, text| {
+        count += usize::from(text.contains("typing"));
+        let gone = count > 20;
+        match by {
+            By::Door if gone => Fate::default(),
+            _ => Fate {
+                cut: gone,
+                ..Fate::pass(text)
+            },
+        }
+    });
+    let idle = ["--set", "mix={ typing = 1.0 }", "--set", "load.settle=1s"];
+    let ran = run("smoke", &proxy.url, &[SCENARIO, &idle].concat());
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert!(
+        ran.said.contains("2 connections did not come back"),
+        "{}",
+        ran.said
+    );
 }

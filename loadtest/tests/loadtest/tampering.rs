@@ -1,6 +1,7 @@
 //! A service that breaks its promises: the real one behind a proxy that changes what it says.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 pub(crate) enum By {
     Client,
     Service,
+    /// A client that connects: the text is what it asks for. It is refused where nothing is passed on.
+    Door,
 }
 
 /// What is done with a frame: what the other side gets, and what the one that sent it gets back.
@@ -20,6 +23,10 @@ pub(crate) enum By {
 pub(crate) struct Fate {
     pub(crate) on: Vec<String>,
     pub(crate) back: Vec<String>,
+    /// How long the connection stands still before that.
+    pub(crate) after: Duration,
+    /// Whether the connection is lost after that.
+    pub(crate) cut: bool,
 }
 
 impl Fate {
@@ -30,7 +37,7 @@ impl Fate {
     pub(crate) fn say(text: impl Into<String>) -> Self {
         Self {
             on: vec![text.into()],
-            back: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -77,6 +84,12 @@ async fn connection(stream: TcpStream, service: String, tamper: Tamper) -> Optio
         Ok(response)
     };
     let mut client = tokio_tungstenite::accept_hdr_async(stream, asked).await.ok()?;
+    if tamper.lock().expect("no panic before")(By::Door, &query)
+        .on
+        .is_empty()
+    {
+        return None;
+    }
     let upstream = TcpStream::connect(&service).await.ok()?;
     let url = format!("ws://{service}{query}");
     let (mut upstream, _) = tokio_tungstenite::client_async(url, upstream).await.ok()?;
@@ -89,13 +102,17 @@ async fn connection(stream: TcpStream, service: String, tamper: Tamper) -> Optio
         let fate = tamper.lock().expect("no panic before")(by, &text);
         let (to_client, to_service) = match by {
             By::Client => (fate.back, fate.on),
-            By::Service => (fate.on, fate.back),
+            By::Service | By::Door => (fate.on, fate.back),
         };
+        tokio::time::sleep(fate.after).await;
         for frame in to_client {
             client.send(Message::text(frame)).await.ok()?;
         }
         for frame in to_service {
             upstream.send(Message::text(frame)).await.ok()?;
+        }
+        if fate.cut {
+            return None;
         }
     }
 }

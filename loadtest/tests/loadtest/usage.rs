@@ -33,6 +33,19 @@ fn a_scenario_that_cannot_be_is_refused() {
         &run_with("chats.groups=[{ count = 1, members = 50 }]"),
         &["members is from 1 to 20"],
     );
+    refused(
+        &run_with("churn.away=40s"),
+        &["load.settle is 30s", "churn.away, 40s", "make it 40s or longer"],
+    );
+    refused(
+        &run_with("slow_readers={ share = 0.1, pause = \"31s\" }"),
+        &["slow_readers.pause, 31s"],
+    );
+    // Five of ten seconds are over when it begins.
+    refused(
+        &run_with("storms=[{ at = \"5s\", share = 0.5, over = \"36s\" }]"),
+        &["what a storm", "beyond the end of the load, 31s"],
+    );
     refused(&run_with("load.duration=3 apples"), &["smoke"]);
     refused(&run_with("load"), &["path.to.key=value"]);
     refused(
