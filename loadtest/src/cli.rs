@@ -80,7 +80,8 @@ fn reading() -> [Command; 4] {
                 Arg::new("scenario")
                     .value_name("SCENARIO")
                     .action(ArgAction::Append),
-            ),
+            )
+            .args(changing().map(|arg| arg.requires("scenario"))),
         Command::new("report")
             .about("Make report.html of a summary.json")
             .arg(summary("summary"))
@@ -136,15 +137,7 @@ fn load(name: &'static str, about: &'static str) -> Command {
             .value_parser(value_parser!(u32))
             .action(ArgAction::Append),
         )
-        .arg(
-            option(
-                "set",
-                "KEY=VALUE",
-                "Put into the scenario, as in load.rate=500; may be repeated",
-            )
-            .action(ArgAction::Append),
-        )
-        .arg(option("shard", "I/N", "Run part I of N, each on a machine of its own").value_parser(shard))
+        .args(changing())
         .arg(option(
             "hs256-secret-file",
             "FILE",
@@ -161,6 +154,19 @@ fn load(name: &'static str, about: &'static str) -> Command {
             "Do not hold history and lists against what was acknowledged",
         ))
         .arg(flag("quiet", "Say nothing but the result"))
+}
+
+/// What makes another scenario of a scenario.
+fn changing() -> [Arg; 2] {
+    [
+        option(
+            "set",
+            "KEY=VALUE",
+            "Put into the scenario, as in load.rate=500; may be repeated",
+        )
+        .action(ArgAction::Append),
+        option("shard", "I/N", "Part I of N, each for a machine of its own").value_parser(shard),
+    ]
 }
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -189,8 +195,13 @@ fn shard(text: &str) -> Result<Shard, String> {
         .split_once('/')
         .and_then(|(index, of)| Some((index.parse::<u32>().ok()?, of.parse().ok()?)));
     match parsed {
-        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index: index - 1, of }),
-        _ => Err("it is I/N with I from 1 to N, as in 2/3".to_owned()),
+        Some((index, of)) if index >= 1 && index <= of && of <= Shard::MOST => {
+            Ok(Shard { index: index - 1, of })
+        }
+        _ => Err(format!(
+            "it is I/N with I from 1 to N, and N {} at most, as in 2/3",
+            Shard::MOST
+        )),
     }
 }
 
