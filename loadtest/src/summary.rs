@@ -171,7 +171,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         deliveries_per_second: window.delivered as f64 / window.seconds,
         counts: Counts {
             unanswered: world.open_requests,
-            unbegun,
+            unbegun: unbegun + world.stats.counts.unbegun,
             ..world.stats.counts
         },
         refusals: world.stats.refusals.clone(),

@@ -154,7 +154,7 @@ fn what_cannot_be_split_is_refused_before_anything_connects() {
     );
     refused(
         &["validate", "smoke", "--shard", "1/30"],
-        &["over 19 it can", "shard 1/30", "1 of users.count make 0 dialogs"],
+        &["over 19 it can", "shard 4/30", "1 of users.count make 0 dialogs"],
     );
     refused(&["validate", "smoke", "--shard", "1/257"], &["256 at most"]);
     refused(&["validate", "--shard", "1/2"], &["SCENARIO"]);
