@@ -1,10 +1,18 @@
 //! The command line.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::plan::Shard;
+use crate::scenario::RATES;
+
+/// Percent: two runs differ by more than the least, and further apart than the most they say nothing.
+const CLOSENESS: RangeInclusive<f64> = 0.1..=1_000.0;
+
+/// Percent that a figure may become worse by.
+const WORSE: RangeInclusive<f64> = 0.0..=1e6;
 
 /// Bad arguments, or a bad scenario.
 pub(crate) const USAGE: u8 = 64;
@@ -43,9 +51,14 @@ fn loading() -> [Command; 3] {
     let rate = option(
         "from",
         "RATE",
-        "Actions a second to begin with [default: the scenario's load.rate]",
+        "Actions a second to begin with [default: the scenario's load.rate, or 100 if that is 0]",
     );
-    let closeness = option("closeness", "PERCENT", "How exactly").default_value("10");
+    let closeness = option(
+        "closeness",
+        "PERCENT",
+        "How exactly: it ends when what holds and what does not are so close",
+    )
+    .default_value("10");
     [
         load("run", "Run a scenario and judge it")
             .arg(flag("calibrate", "Measure this machine's floor in the same run"))
@@ -58,8 +71,8 @@ fn loading() -> [Command; 3] {
             "capacity",
             "Find the highest rate that meets the scenario's thresholds",
         )
-        .arg(rate.value_parser(value_parser!(f64)))
-        .arg(closeness.value_parser(value_parser!(f64)))
+        .arg(rate.value_parser(|text: &str| within(text, &RATES)))
+        .arg(closeness.value_parser(|text: &str| within(text, &CLOSENESS)))
         .arg(option(
             "out",
             "DIR",
@@ -100,7 +113,7 @@ fn reading() -> [Command; 4] {
                     "PERCENT",
                     "Exit 1 when a figure became worse by more, or is gone, or the verdict is worse",
                 )
-                .value_parser(percent),
+                .value_parser(|text: &str| within(text, &WORSE)),
             ),
         Command::new("merge")
             .about("Join the summaries of shards into one, and judge it")
@@ -184,9 +197,10 @@ fn summary(name: &'static str) -> Arg {
         .help("A summary.json, or the directory with it")
 }
 
-fn percent(text: &str) -> Result<f64, String> {
-    let percent = text.parse().ok().filter(|percent| (0.0..=1e6).contains(percent));
-    percent.ok_or_else(|| "it is a number of percent, from 0 on".to_owned())
+/// A number that is neither too small nor too large, nor none.
+fn within(text: &str, limits: &RangeInclusive<f64>) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| limits.contains(number));
+    number.ok_or_else(|| format!("give it a number from {} to {}", limits.start(), limits.end()))
 }
 
 /// `I/N`, counted from 1.

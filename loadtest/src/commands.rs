@@ -88,18 +88,12 @@ async fn run_one(args: &ArgMatches) -> Result<u8> {
 
 async fn find_capacity(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
+    let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
+    let from = args.get_one::<f64>("from").copied();
+    let search = Search::new(&scenario, shard(args), from, closeness).context(Usage)?;
     let options = options(args).await?;
     let out = args.get_one::<String>("out").map(PathBuf::from);
     let out = out.map(Out::new).transpose()?;
-    let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
-    let search = Search {
-        from: args
-            .get_one("from")
-            .copied()
-            .or(scenario.load.rate)
-            .unwrap_or(100.0),
-        closeness: 1.0 + closeness / 100.0,
-    };
     let Some(best) = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await? else {
         println!("no rate meets the thresholds");
         return Ok(Verdict::ThresholdMissed.code());

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use limits::RATES;
 pub(crate) use ready::READY;
 
 /// A scenario, checked.

@@ -245,6 +245,31 @@ fn a_service_that_lets_nobody_in_is_given_up_and_leaves_nothing() {
 }
 
 #[test]
+fn a_search_without_an_end_is_refused() {
+    let capacity = |scenario, more: &[&'static str]| [&["capacity", scenario][..], &TARGET, more].concat();
+    for from in ["--from=0", "--from=-1", "--from=nan", "--from=inf", "--from=1e8"] {
+        refused(&capacity("smoke", &[from]), &["--from", "from 0.001 to 10000000"]);
+    }
+    for closeness in [
+        "--closeness=0",
+        "--closeness=-5",
+        "--closeness=nan",
+        "--closeness=1e9",
+    ] {
+        refused(
+            &capacity("smoke", &[closeness]),
+            &["--closeness", "from 0.1 to 1000"],
+        );
+    }
+    refused(&capacity("idle-10k", &[]), &["load.rate is 100", "chats.dialogs"]);
+    refused(&capacity("message-cost", &[]), &["open loop", "load.in_flight"]);
+    refused(
+        &capacity("smoke", &["--from=0.01", "--shard=1/19"]),
+        &["load.rate", "from 0.001"],
+    );
+}
+
+#[test]
 fn a_service_that_is_not_there_is_no_failure_of_the_scenario() {
     let output = tool([
         "run",
