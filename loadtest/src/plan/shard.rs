@@ -18,7 +18,7 @@ pub(crate) struct Shard {
 impl Shard {
     pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
 
-    /// Nobody has more machines for it.
+    /// Nobody has more machines for it. The chart refuses more, too.
     pub(crate) const MOST: u32 = 256;
 
     /// The scenario that this shard runs.
