@@ -1,15 +1,16 @@
 //! When something happens: an open loop, which does not wait for the service.
 //!
-//! The times are made in advance from the seed. A thread of its own keeps them, since a runtime's timers are too coarse
-//! for latencies below a millisecond; whoever is late is late by the clock, and the latency counts from the time in the
-//! plan.
+//! The times are made in advance from the seed, and kept by a thread of their own.
+
+mod keeper;
 
 use std::time::{Duration, Instant};
 
 use rand::distr::weighted::WeightedIndex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokio::sync::mpsc;
+
+pub(crate) use keeper::Keeper;
 
 use crate::scenario::{Arrivals, Mix, Scenario};
 
@@ -92,6 +93,13 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// About how many there are from the next one on, up to `end`.
+    fn left(&self, end: Instant) -> u64 {
+        (end.saturating_duration_since(self.next).as_secs_f64() * self.rate).round() as u64
+    }
+}
+
 impl Iterator for Schedule {
     type Item = Arrival;
 
@@ -108,41 +116,6 @@ impl Iterator for Schedule {
             pick: self.random.random(),
         })
     }
-}
-
-/// Batches that wait for the runtime: when it is this far behind, it is late.
-const BATCHES: usize = 64;
-
-/// Hands each action over at its time, those that are due together in one batch, until `end`.
-///
-/// # Errors
-///
-/// Where the system has no thread left.
-pub(crate) fn keep(schedule: Schedule, end: Instant) -> std::io::Result<mpsc::Receiver<Vec<Arrival>>> {
-    let (batches, receiver) = mpsc::channel(BATCHES);
-    std::thread::Builder::new()
-        .name("arrivals".to_owned())
-        .spawn(move || run(schedule, end, &batches))?;
-    Ok(receiver)
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a thread that only sleeps, and has no runtime"
-)]
-fn run(schedule: Schedule, end: Instant, batches: &mpsc::Sender<Vec<Arrival>>) {
-    let mut due = Vec::new();
-    for arrival in schedule.take_while(|arrival| arrival.at < end) {
-        let wait = arrival.at.saturating_duration_since(Instant::now());
-        if !wait.is_zero() {
-            if !due.is_empty() && batches.blocking_send(std::mem::take(&mut due)).is_err() {
-                return;
-            }
-            std::thread::sleep(arrival.at.saturating_duration_since(Instant::now()));
-        }
-        due.push(arrival);
-    }
-    let _ = batches.blocking_send(due);
 }
 
 #[cfg(test)]
@@ -169,17 +142,5 @@ mod tests {
                     .all(|arrival| matches!(arrival.act, Act::Send | Act::Read))
             );
         }
-    }
-
-    #[test]
-    fn what_is_due_together_comes_together_and_nothing_is_left_out() {
-        let end = Instant::now() + Duration::from_millis(100);
-        let expected = schedule("steady").take_while(|arrival| arrival.at < end).count();
-        let mut batches = keep(schedule("steady"), end).unwrap();
-        let mut came = 0;
-        while let Some(batch) = batches.blocking_recv() {
-            came += batch.len();
-        }
-        assert!(came.abs_diff(expected) <= 5, "{came} of {expected}");
     }
 }

@@ -4,55 +4,85 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 
+use crate::plan::Shard;
 use crate::run::{self, Options};
-use crate::scenario::Scenario;
+use crate::scenario::{RATES, Scenario};
 use crate::summary::{Summary, Verdict};
+
+/// Where no rate is said at all.
+const FROM: f64 = 100.0;
 
 /// From where, and how exactly.
 pub(crate) struct Search {
     /// Actions a second to begin with.
-    pub(crate) from: f64,
+    from: f64,
     /// It ends when what holds and what does not are this close: 1.05 is five percent.
-    pub(crate) closeness: f64,
+    closeness: f64,
 }
 
-/// Doubles the rate until it does not hold, then halves the distance.
+impl Search {
+    /// Begins at the scenario's own rate unless told otherwise. Ends when it is so many percent close.
+    ///
+    /// # Errors
+    ///
+    /// Where the scenario cannot be run at that rate: it is no open loop, or there is nothing to act in.
+    pub(crate) fn new(scenario: &Scenario, shard: Shard, from: Option<f64>, percent: f64) -> Result<Self> {
+        ensure!(
+            scenario.load.in_flight.is_none(),
+            "capacity needs an open loop: {} has load.in_flight, and no load.rate",
+            scenario.name
+        );
+        let own = scenario.load.rate.filter(|rate| *rate > 0.0);
+        let from = from.or(own).unwrap_or(FROM);
+        shard.of(&at(scenario, from))?;
+        Ok(Self {
+            from,
+            closeness: 1.0 + percent / 100.0,
+        })
+    }
+
+    /// The rate to try next; none where the search is over: from the highest that held and the lowest that failed.
+    fn next(&self, held: Option<f64>, failed: Option<f64>) -> Option<f64> {
+        match (held, failed) {
+            (Some(held), None) => (held < *RATES.end()).then_some((held * 2.0).min(*RATES.end())),
+            (Some(held), Some(failed)) => (failed / held > self.closeness).then_some((held * failed).sqrt()),
+            (None, Some(failed)) => (failed > 1.0).then_some(failed / 2.0),
+            (None, None) => Some(self.from),
+        }
+    }
+}
+
+fn at(scenario: &Scenario, rate: f64) -> Scenario {
+    let mut step = scenario.clone();
+    step.load.rate = Some(rate);
+    step
+}
+
+/// Doubles the rate until it does not hold, or cannot be doubled any more, then halves the distance.
 ///
 /// # Errors
 ///
-/// Where a run could not be made, or the scenario is no open loop.
+/// Where a run could not be made.
 pub(crate) async fn search(
     scenario: &Scenario,
     options: &Options,
     search: &Search,
     told: impl Fn(&str),
 ) -> Result<Option<Summary>> {
-    ensure!(
-        scenario.load.rate.is_some(),
-        "capacity needs an open loop: the scenario has load.in_flight, and no load.rate"
-    );
-    let (mut holds, mut fails) = (None::<Summary>, None::<f64>);
-    let mut rate = search.from;
-    loop {
-        let mut step = scenario.clone();
-        step.load.rate = Some(rate);
-        let found = run::run(&step, options, run::new_id()).await?;
+    let mut best = None;
+    let (mut held, mut failed) = (None, None);
+    while let Some(rate) = search.next(held, failed) {
+        let found = run::run(&at(scenario, rate), options, run::new_id()).await?;
         told(&line(rate, &found));
         match found.verdict {
-            Verdict::Passed => holds = Some(found),
+            Verdict::Passed => (held, best) = (Some(rate), Some(found)),
             // At no rate may this happen.
             Verdict::Violated => return Ok(Some(found)),
-            Verdict::Interrupted => return Ok(holds),
-            Verdict::ThresholdMissed | Verdict::GeneratorSaturated => fails = Some(rate),
+            Verdict::Interrupted => return Ok(best),
+            Verdict::ThresholdMissed | Verdict::GeneratorSaturated => failed = Some(rate),
         }
-        let held = holds.as_ref().and_then(|summary| summary.scenario.load.rate);
-        rate = match (held.map(|held| held * f64::from(options.shard.of)), fails) {
-            (Some(held), None) => held * 2.0,
-            (Some(held), Some(failed)) if failed / held > search.closeness => (held * failed).sqrt(),
-            (None, Some(failed)) if failed > 1.0 => failed / 2.0,
-            _ => return Ok(holds),
-        };
     }
+    Ok(best)
 }
 
 fn line(rate: f64, found: &Summary) -> String {
@@ -67,4 +97,32 @@ fn line(rate: f64, found: &Summary) -> String {
         let _ = write!(text, "; {missed}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rates that are tried where all up to `capacity` hold.
+    fn tried(from: f64, capacity: f64) -> Vec<f64> {
+        let scenario = Scenario::load("smoke", &[]).unwrap();
+        let search = Search::new(&scenario, Shard::WHOLE, Some(from), 10.0).unwrap();
+        let (mut held, mut failed, mut all) = (None, None, Vec::new());
+        while let Some(rate) = search.next(held, failed) {
+            let end = if rate <= capacity { &mut held } else { &mut failed };
+            *end = Some(rate);
+            all.push(rate);
+            assert!(all.len() < 100, "it never ends: {all:?}");
+        }
+        all
+    }
+
+    #[test]
+    fn the_search_ends_wherever_the_capacity_is() {
+        assert_eq!(tried(100.0, 250.0)[..3], [100.0, 200.0, 400.0]);
+        assert_eq!(tried(3e6, f64::INFINITY), [3e6, 6e6, 1e7]);
+        assert_eq!(tried(1e7, f64::INFINITY), [1e7]);
+        assert_eq!(tried(4.0, 0.0), [4.0, 2.0, 1.0]);
+        assert_eq!(tried(0.001, 0.0), [0.001]);
+    }
 }

@@ -1,10 +1,18 @@
 //! The command line.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::plan::Shard;
+use crate::scenario::RATES;
+
+/// Percent: two runs differ by more than the least, and further apart than the most they say nothing.
+const CLOSENESS: RangeInclusive<f64> = 0.1..=1_000.0;
+
+/// Percent that a figure may become worse by.
+const WORSE: RangeInclusive<f64> = 0.0..=1e6;
 
 /// Bad arguments, or a bad scenario.
 pub(crate) const USAGE: u8 = 64;
@@ -43,9 +51,14 @@ fn loading() -> [Command; 3] {
     let rate = option(
         "from",
         "RATE",
-        "Actions a second to begin with [default: the scenario's load.rate]",
+        "Actions a second to begin with [default: the scenario's load.rate, or 100 if that is 0]",
     );
-    let closeness = option("closeness", "PERCENT", "How exactly").default_value("10");
+    let closeness = option(
+        "closeness",
+        "PERCENT",
+        "How exactly: it ends when what holds and what does not are so close",
+    )
+    .default_value("10");
     [
         load("run", "Run a scenario and judge it")
             .arg(flag("calibrate", "Measure this machine's floor in the same run"))
@@ -58,8 +71,8 @@ fn loading() -> [Command; 3] {
             "capacity",
             "Find the highest rate that meets the scenario's thresholds",
         )
-        .arg(rate.value_parser(value_parser!(f64)))
-        .arg(closeness.value_parser(value_parser!(f64)))
+        .arg(rate.value_parser(|text: &str| within(text, &RATES)))
+        .arg(closeness.value_parser(|text: &str| within(text, &CLOSENESS)))
         .arg(option(
             "out",
             "DIR",
@@ -80,7 +93,8 @@ fn reading() -> [Command; 4] {
                 Arg::new("scenario")
                     .value_name("SCENARIO")
                     .action(ArgAction::Append),
-            ),
+            )
+            .args(changing().map(|arg| arg.requires("scenario"))),
         Command::new("report")
             .about("Make report.html of a summary.json")
             .arg(summary("summary"))
@@ -99,7 +113,7 @@ fn reading() -> [Command; 4] {
                     "PERCENT",
                     "Exit 1 when a figure became worse by more, or is gone, or the verdict is worse",
                 )
-                .value_parser(percent),
+                .value_parser(|text: &str| within(text, &WORSE)),
             ),
         Command::new("merge")
             .about("Join the summaries of shards into one, and judge it")
@@ -136,15 +150,7 @@ fn load(name: &'static str, about: &'static str) -> Command {
             .value_parser(value_parser!(u32))
             .action(ArgAction::Append),
         )
-        .arg(
-            option(
-                "set",
-                "KEY=VALUE",
-                "Put into the scenario, as in load.rate=500; may be repeated",
-            )
-            .action(ArgAction::Append),
-        )
-        .arg(option("shard", "I/N", "Run part I of N, each on a machine of its own").value_parser(shard))
+        .args(changing())
         .arg(option(
             "hs256-secret-file",
             "FILE",
@@ -163,6 +169,19 @@ fn load(name: &'static str, about: &'static str) -> Command {
         .arg(flag("quiet", "Say nothing but the result"))
 }
 
+/// What makes another scenario of a scenario.
+fn changing() -> [Arg; 2] {
+    [
+        option(
+            "set",
+            "KEY=VALUE",
+            "Put into the scenario, as in load.rate=500; may be repeated",
+        )
+        .action(ArgAction::Append),
+        option("shard", "I/N", "Part I of N, each for a machine of its own").value_parser(shard),
+    ]
+}
+
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help)
 }
@@ -178,9 +197,10 @@ fn summary(name: &'static str) -> Arg {
         .help("A summary.json, or the directory with it")
 }
 
-fn percent(text: &str) -> Result<f64, String> {
-    let percent = text.parse().ok().filter(|percent| (0.0..=1e6).contains(percent));
-    percent.ok_or_else(|| "it is a number of percent, from 0 on".to_owned())
+/// A number that is neither too small nor too large, nor none.
+fn within(text: &str, limits: &RangeInclusive<f64>) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| limits.contains(number));
+    number.ok_or_else(|| format!("give it a number from {} to {}", limits.start(), limits.end()))
 }
 
 /// `I/N`, counted from 1.
@@ -189,8 +209,13 @@ fn shard(text: &str) -> Result<Shard, String> {
         .split_once('/')
         .and_then(|(index, of)| Some((index.parse::<u32>().ok()?, of.parse().ok()?)));
     match parsed {
-        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index: index - 1, of }),
-        _ => Err("it is I/N with I from 1 to N, as in 2/3".to_owned()),
+        Some((index, of)) if index >= 1 && index <= of && of <= Shard::MOST => {
+            Ok(Shard { index: index - 1, of })
+        }
+        _ => Err(format!(
+            "it is I/N with I from 1 to N, and N {} at most, as in 2/3",
+            Shard::MOST
+        )),
     }
 }
 

@@ -88,18 +88,12 @@ async fn run_one(args: &ArgMatches) -> Result<u8> {
 
 async fn find_capacity(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
+    let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
+    let from = args.get_one::<f64>("from").copied();
+    let search = Search::new(&scenario, shard(args), from, closeness).context(Usage)?;
     let options = options(args).await?;
     let out = args.get_one::<String>("out").map(PathBuf::from);
     let out = out.map(Out::new).transpose()?;
-    let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
-    let search = Search {
-        from: args
-            .get_one("from")
-            .copied()
-            .or(scenario.load.rate)
-            .unwrap_or(100.0),
-        closeness: 1.0 + closeness / 100.0,
-    };
     let Some(best) = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await? else {
         println!("no rate meets the thresholds");
         return Ok(Verdict::ThresholdMissed.code());
@@ -119,10 +113,29 @@ fn validate(args: &ArgMatches) -> Result<u8> {
         return Ok(0);
     };
     for named in named {
-        let scenario = Scenario::load(named, &[]).context(Usage)?;
+        let scenario = load(args, named)?;
         println!("{named}: {}", scenario.purpose);
+        if let Some(shard) = args.get_one::<Shard>("shard") {
+            println!("{}", part(*shard, &shard.of(&scenario)?));
+        }
     }
     Ok(0)
+}
+
+/// What a shard has to do.
+fn part(shard: Shard, own: &Scenario) -> String {
+    let groups = own.chats.groups.iter().map(|groups| groups.count).sum::<u32>();
+    let load = own
+        .load
+        .rate
+        .map_or_else(String::new, |rate| format!(", {rate} actions a second"));
+    format!(
+        "shard {}/{}: {} users, {} dialogs, {groups} groups{load}",
+        shard.index + 1,
+        shard.of,
+        own.users.count,
+        own.chats.dialogs
+    )
 }
 
 async fn show_floor(json: bool) -> Result<u8> {
@@ -183,9 +196,19 @@ fn path(args: &ArgMatches, name: &str) -> PathBuf {
 }
 
 fn scenario(args: &ArgMatches) -> Result<Scenario> {
-    let named = args.get_one::<String>("scenario").context(Usage)?;
+    load(args, args.get_one::<String>("scenario").context(Usage)?)
+}
+
+/// A scenario as the arguments change it; one that can be split as they say.
+fn load(args: &ArgMatches, named: &str) -> Result<Scenario> {
     let overrides: Vec<String> = args.get_many("set").unwrap_or_default().cloned().collect();
-    Scenario::load(named, &overrides).context(Usage)
+    let scenario = Scenario::load(named, &overrides).context(Usage)?;
+    shard(args).of(&scenario).context(Usage)?;
+    Ok(scenario)
+}
+
+fn shard(args: &ArgMatches) -> Shard {
+    args.get_one("shard").copied().unwrap_or(Shard::WHOLE)
 }
 
 async fn options(args: &ArgMatches) -> Result<Options> {
@@ -201,7 +224,7 @@ async fn options(args: &ArgMatches) -> Result<Options> {
     Ok(Options {
         targets,
         pids: args.get_many("pid").unwrap_or_default().copied().collect(),
-        shard: args.get_one("shard").copied().unwrap_or(Shard::WHOLE),
+        shard: shard(args),
         tokens: Tokens::new(secret.as_deref()).context(Usage)?,
         chaos_hook: args.get_one::<String>("chaos-hook").cloned(),
         read_back: !args.get_flag("no-read-back"),

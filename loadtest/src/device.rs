@@ -114,11 +114,11 @@ impl Device {
             let Some(mut socket) = self.connect(planned).await else {
                 return;
             };
-            self.shared.borrow_mut().stats.open += 1;
+            self.shared.borrow_mut().is_there(self.number, true);
             self.reads(true);
             let ended = self.live(&mut socket).await;
             self.reads(false);
-            self.shared.borrow_mut().stats.open -= 1;
+            self.shared.borrow_mut().is_there(self.number, false);
             match ended {
                 Ended::Done => return self.say_goodbye(socket).await,
                 Ended::Away(until) => (planned, self.since) = (until, until),

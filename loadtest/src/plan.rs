@@ -1,6 +1,6 @@
 //! Who there is and who talks to whom, made from a scenario: the same for the same seed.
-//!
-//! Shards share nothing: each has users and chats of its own, so that each can judge every delivery by itself.
+
+mod shard;
 
 use std::collections::HashMap;
 
@@ -8,48 +8,9 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use shard::Shard;
+
 use crate::scenario::Scenario;
-
-/// Part `index` of `of`, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
-    pub(crate) index: u32,
-    pub(crate) of: u32,
-}
-
-impl Shard {
-    pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
-
-    /// This shard's part of a number.
-    pub(crate) fn part(self, of_all: u32) -> u32 {
-        of_all / self.of + u32::from(self.index < of_all % self.of)
-    }
-
-    /// The scenario that this shard runs.
-    pub(crate) fn of(self, scenario: &Scenario) -> Scenario {
-        let mut own = scenario.clone();
-        own.seed = scenario.seed.wrapping_add(u64::from(self.index) << 32);
-        own.users.count = self.part(scenario.users.count);
-        own.chats.dialogs = self.part(scenario.chats.dialogs);
-        for groups in &mut own.chats.groups {
-            groups.count = self.part(groups.count);
-        }
-        let of = f64::from(self.of);
-        own.connect.rate /= of;
-        own.load.rate = scenario.load.rate.map(|rate| rate / of);
-        if let Some(churn) = &mut own.churn {
-            churn.rate /= of;
-        }
-        let wanted = &mut own.thresholds;
-        for least in [
-            &mut wanted.messages_per_second_min,
-            &mut wanted.deliveries_per_second_min,
-        ] {
-            *least = least.map(|least| least / of);
-        }
-        own
-    }
-}
 
 /// One conversation, by the numbers of its members. The first one makes it.
 #[derive(Debug)]
@@ -165,18 +126,6 @@ mod tests {
             assert_eq!(plan.dialogs.len(), all as usize, "{users} users");
             assert!(plan.dialogs.keys().all(|(one, other)| one != other));
         }
-    }
-
-    #[test]
-    fn shards_add_up() {
-        let whole = scenario(10, 7);
-        let parts: Vec<_> = (0..3).map(|index| Shard { index, of: 3 }.of(&whole)).collect();
-        assert_eq!(parts.iter().map(|part| part.users.count).sum::<u32>(), 10);
-        assert_eq!(parts.iter().map(|part| part.chats.dialogs).sum::<u32>(), 7);
-        assert_eq!(
-            parts.iter().map(|part| part.chats.groups[0].count).sum::<u32>(),
-            2
-        );
     }
 
     #[test]

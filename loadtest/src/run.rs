@@ -111,7 +111,7 @@ pub(crate) fn new_id() -> String {
 /// Where the run could not be made: nobody could connect, or a chat could not be made. What the service does wrong
 /// afterwards is in the summary.
 pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) -> Result<Summary> {
-    let own = options.shard.of(scenario);
+    let own = options.shard.of(scenario)?;
     let started = Instant::now();
     let plan = Rc::new(Plan::new(&own, &run_id));
     let shared = Rc::new(RefCell::new(World::new(&own, plan, started)));

@@ -3,14 +3,17 @@
 //! A scenario is a TOML file; unknown keys are refused. Those in `scenarios/` are built in and are called by their name.
 
 mod check;
+mod limits;
 mod ready;
+mod words;
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use limits::RATES;
 pub(crate) use ready::READY;
 
 /// A scenario, checked.
@@ -234,14 +237,24 @@ impl Scenario {
             Some((name, text)) => ((*name).to_owned(), (*text).to_owned()),
             None => read(named)?,
         };
-        let mut table: toml::Table = text.parse().with_context(|| format!("{named} is no TOML"))?;
+        let table = text.parse::<toml::Table>();
+        let mut table =
+            table.map_err(|error| anyhow!("{named} is no TOML: {}", words::syntax(&text, &error)))?;
         for one in overrides {
             put(&mut table, one)?;
         }
-        let mut scenario: Self = table.try_into().with_context(|| format!("in {named}"))?;
+        let scenario = table.try_into::<Self>();
+        let mut scenario = scenario.map_err(|error| anyhow!("in {named}: {}", words::types(&error)))?;
         scenario.name = name;
-        check::check(&scenario).with_context(|| format!("in {named}"))?;
+        scenario.check().with_context(|| format!("in {named}"))?;
         Ok(scenario)
+    }
+
+    /// # Errors
+    ///
+    /// Where it cannot be run, whatever the service does.
+    pub(crate) fn check(&self) -> Result<()> {
+        check::check(self)
     }
 
     /// Connections in all.

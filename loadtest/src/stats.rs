@@ -89,13 +89,26 @@ pub(crate) struct Counts {
     pub(crate) repeated: u64,
     /// Connections that were lost without the tool's doing.
     pub(crate) lost: u64,
+    /// Actions of the plan, without connections that go.
+    #[serde(default)]
+    pub(crate) planned: u64,
+    /// Those of them that the tool was too slow for.
+    #[serde(default)]
+    pub(crate) dropped: u64,
     /// Actions for which there was nothing to act on.
     pub(crate) skipped: u64,
     /// Actions that began more than 10 ms after their time.
     pub(crate) late: u64,
-    /// Actions that waited for a connection until the end.
+    /// Actions that waited for a connection until the end, or for which too many waited already.
     #[serde(default)]
     pub(crate) unbegun: u64,
+}
+
+impl Counts {
+    /// Actions that a device came to, whether or not there was something to act on.
+    pub(crate) fn begun(&self) -> u64 {
+        self.planned.saturating_sub(self.dropped + self.unbegun)
+    }
 }
 
 /// See the module.

@@ -204,7 +204,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         messages_per_second: window.answered as f64 / window.seconds,
         deliveries_per_second: window.delivered as f64 / window.seconds,
         counts: Counts {
-            unbegun,
+            unbegun: unbegun + world.stats.counts.unbegun,
             ..world.stats.counts
         },
         refusals: world.stats.refusals.clone(),

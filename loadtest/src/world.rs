@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) open_requests: u64,
     /// Connections that have been live at least once.
     pub(crate) ready: u32,
+    /// Whether each device has a connection.
+    there: Vec<bool>,
     /// Slow readers: how many of the first devices, and their pause.
     pub(crate) slow: (u32, Duration),
     /// While the load lasts they are slow.
@@ -56,6 +58,7 @@ impl World {
             looping: false,
             open_requests: 0,
             ready: 0,
+            there: vec![false; scenario.devices() as usize],
             slow,
             pausing: true,
         }
@@ -69,5 +72,24 @@ impl World {
     /// Connections that are not there.
     pub(crate) fn gone(&self) -> u32 {
         (self.plan.users * self.plan.devices).saturating_sub(self.stats.open)
+    }
+
+    /// A device's connection has come about, or has gone.
+    pub(crate) fn is_there(&mut self, device: u32, there: bool) {
+        self.there[device as usize] = there;
+        if there {
+            self.stats.open += 1;
+        } else {
+            self.stats.open -= 1;
+        }
+    }
+
+    /// An action had no place left to wait in for its device. One with a connection was too slow; one without cannot help it.
+    pub(crate) fn dropped(&mut self, device: u32) {
+        if self.there[device as usize] {
+            self.stats.counts.dropped += 1;
+        } else {
+            self.stats.counts.unbegun += 1;
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
+use crate::stats::Counts;
 use crate::summary::Summary;
 
 /// Prints it.
@@ -37,6 +38,7 @@ fn words(summary: &Summary, out: &mut String) -> fmt::Result {
             times.count
         )?;
     }
+    planned(&summary.counts, out)?;
     used(summary, out)?;
     for (code, (count, message)) in &summary.refusals {
         writeln!(out, "  {count} × {code}: {message}")?;
@@ -46,6 +48,20 @@ fn words(summary: &Summary, out: &mut String) -> fmt::Result {
         writeln!(out, "  VIOLATION {violation}")?;
     }
     Ok(())
+}
+
+/// What was made of the plan; a closed loop has none.
+fn planned(counts: &Counts, out: &mut String) -> fmt::Result {
+    if counts.planned == 0 {
+        return Ok(());
+    }
+    let (planned, begun) = (counts.planned, counts.begun());
+    write!(out, "{:>18}: {planned} planned, {begun} begun", "actions")?;
+    if counts.dropped > 0 {
+        let dropped = counts.dropped;
+        write!(out, "; {dropped} dropped, for which the tool was too slow")?;
+    }
+    writeln!(out)
 }
 
 /// What was held against what, and what was not.

@@ -1,15 +1,18 @@
 //! The load: the plan's actions are given to devices at their times.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{Run, Window};
-use crate::arrivals::{self, Arrival, Schedule};
+use crate::arrivals::{Arrival, Keeper, Schedule};
 use crate::device::Command;
 use crate::stats::Counts;
+
+/// What was due before the end may be handed over so much later.
+const LAST: Duration = Duration::from_millis(250);
 
 /// The load's own times.
 struct Times {
@@ -45,14 +48,16 @@ impl Run {
             end: measured + load.duration,
         };
         self.shared.borrow_mut().stats.measure(times.measured, times.end);
-        let mut acts = keep(Schedule::new(&self.scenario, times.start), times.end)?;
-        let mut churn = keep(Schedule::churn(&self.scenario, times.start), times.end)?;
+        let keep = |schedule: Option<Schedule>| schedule.map(|all| Keeper::new(all, times.end)).transpose();
+        let mut acts = keep(Schedule::new(&self.scenario, times.start))?;
+        let mut churn = keep(Schedule::churn(&self.scenario, times.start))?;
         self.begin_loops();
         let mut before = self.before();
         let mut ticks = interval_at((start + Duration::from_secs(1)).into(), Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupt = self.interrupt.clone();
         'agenda: for (at, once) in self.agenda(&times, chaos_hook.is_some()) {
+            let mut its_time = pin!(sleep_until(at.into()));
             loop {
                 tokio::select! {
                     biased;
@@ -60,10 +65,11 @@ impl Run {
                         self.interrupted = true;
                         break 'agenda;
                     }
-                    batch = next(&mut acts) => self.act(&batch),
-                    batch = next(&mut churn) => self.churn(batch.len()),
+                    // Of actions there may always be more: what has its time goes first.
+                    () = &mut its_time => break,
                     _ = ticks.tick() => self.sample(if Instant::now() < times.measured { "warming up" } else { "load" }),
-                    () = sleep_until(at.into()) => break,
+                    batch = next(&mut churn) => self.churn(&batch),
+                    batch = next(&mut acts) => self.act(&batch),
                 }
             }
             match once {
@@ -78,14 +84,27 @@ impl Run {
             let mut world = self.shared.borrow_mut();
             (world.looping, world.pausing) = (false, false);
         }
-        // What was due before the end and is still on its way from the clock's thread.
-        while let Ok(batch) = acts
-            .as_mut()
-            .map_or(Err(mpsc::error::TryRecvError::Empty), mpsc::Receiver::try_recv)
-        {
-            self.act(&batch);
+        if let Some(acts) = acts {
+            self.end(acts).await?;
         }
+        churn.map(Keeper::end).transpose()?;
         Ok(window)
+    }
+
+    /// What was due before the end and is still on its way; and what has become of it all.
+    async fn end(&mut self, mut acts: Keeper) -> Result<()> {
+        let rest = async {
+            while let Some(batch) = acts.next().await {
+                self.act(&batch);
+            }
+        };
+        // Who is later than that cannot keep up.
+        let _ = timeout(LAST, rest).await;
+        let kept = acts.end()?;
+        let counts = &mut self.shared.borrow_mut().stats.counts;
+        counts.planned = kept.planned;
+        counts.dropped += kept.dropped;
+        Ok(())
     }
 
     /// What happens once, by its time.
@@ -130,15 +149,15 @@ impl Run {
                 pick: pick >> 16,
             };
             if !self.fleet.tell(device, command) {
-                self.shared.borrow_mut().stats.counts.skipped += 1;
+                self.shared.borrow_mut().dropped(device);
             }
         }
     }
 
-    fn churn(&self, count: usize) {
+    fn churn(&self, batch: &[Arrival]) {
         let Some(churn) = &self.scenario.churn else { return };
-        for _ in 0..count {
-            let device = rand::random_range(0..self.scenario.devices());
+        for arrival in batch {
+            let device = (arrival.pick % u64::from(self.scenario.devices())) as u32;
             let until = Instant::now() + churn.away;
             self.fleet.tell(device, Command::Away { until });
         }
@@ -178,18 +197,10 @@ impl Run {
     }
 }
 
-type Batches = Option<mpsc::Receiver<Vec<Arrival>>>;
-
-fn keep(schedule: Option<Schedule>, end: Instant) -> Result<Batches> {
-    Ok(schedule
-        .map(|schedule| arrivals::keep(schedule, end))
-        .transpose()?)
-}
-
 /// The next batch; never, where there is none any more.
-async fn next(batches: &mut Batches) -> Vec<Arrival> {
-    let batch = match batches {
-        Some(batches) => batches.recv().await,
+async fn next(keeper: &mut Option<Keeper>) -> Vec<Arrival> {
+    let batch = match keeper {
+        Some(keeper) => keeper.next().await,
         None => None,
     };
     match batch {

@@ -1,7 +1,10 @@
 //! What makes a scenario possible, beyond the types of its values.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail, ensure};
 
+use super::limits::{self, CHATS, DEVICES, LONGEST};
 use super::{Mix, Scenario};
 
 /// The most members that a chat may have.
@@ -10,33 +13,37 @@ const MEMBERS: u32 = 1_000;
 const BYTES: std::ops::RangeInclusive<u32> = 20..=16_384;
 
 pub(super) fn check(scenario: &Scenario) -> Result<()> {
+    purpose(&scenario.purpose)?;
+    limits::check(scenario)?;
     population(scenario)?;
+    chats(scenario)?;
     load(scenario)?;
     mix(&scenario.mix)?;
     disturbances(scenario)?;
     settle(scenario)
 }
 
-fn population(scenario: &Scenario) -> Result<()> {
-    let (users, chats) = (&scenario.users, &scenario.chats);
-    ensure!(users.count > 0, "users.count is 0: nobody connects");
-    ensure!((1..=32).contains(&users.devices), "users.devices is from 1 to 32");
-    let pairs = u64::from(users.count) * u64::from(users.count - 1) / 2;
+fn purpose(purpose: &str) -> Result<()> {
     ensure!(
-        u64::from(chats.dialogs) <= pairs,
-        "chats.dialogs: {} users make {pairs} dialogs at most, not {}",
-        users.count,
-        chats.dialogs
+        !purpose.trim().is_empty() && purpose.lines().count() == 1,
+        "purpose is one line that says what the scenario is for, not {purpose:?}"
     );
-    for groups in &chats.groups {
-        let most = users.count.min(MEMBERS);
-        ensure!(
-            (1..=most).contains(&groups.members),
-            "chats.groups: members is from 1 to {most} here (the users, {MEMBERS} at most), not {}",
-            groups.members
-        );
-    }
-    ensure!(scenario.connect.rate > 0.0, "connect.rate is above 0");
+    Ok(())
+}
+
+fn population(scenario: &Scenario) -> Result<()> {
+    let (users, rate) = (&scenario.users, scenario.connect.rate);
+    let devices = u64::from(users.count) * u64::from(users.devices);
+    ensure!(
+        devices <= DEVICES,
+        "users.count is {} and users.devices {}, which makes {devices} connections: give it {DEVICES} at most",
+        users.count,
+        users.devices
+    );
+    ensure!(
+        devices as f64 / rate <= LONGEST.as_secs_f64(),
+        "connect.rate is {rate}, which is too slow for {devices} connections: they would take longer than 7 days, so give it more"
+    );
     let [shortest, longest] = scenario.message.bytes;
     ensure!(
         BYTES.contains(&shortest) && BYTES.contains(&longest) && shortest <= longest,
@@ -47,74 +54,89 @@ fn population(scenario: &Scenario) -> Result<()> {
     Ok(())
 }
 
+fn chats(scenario: &Scenario) -> Result<()> {
+    let (users, chats) = (scenario.users.count, &scenario.chats);
+    let pairs = u64::from(users) * u64::from(users - 1) / 2;
+    ensure!(
+        u64::from(chats.dialogs) <= pairs,
+        "chats.dialogs is {}, and {users} of users.count make {pairs} dialogs at most: give it less, or more users",
+        chats.dialogs
+    );
+    let mut members = u64::from(chats.dialogs) * 2;
+    for groups in chats.groups.iter().filter(|groups| groups.count > 0) {
+        let most = users.min(MEMBERS);
+        ensure!(
+            (1..=most).contains(&groups.members),
+            "chats.groups: members is from 1 to {most} here (the users, {MEMBERS} at most), not {}",
+            groups.members
+        );
+        members += u64::from(groups.count) * u64::from(groups.members);
+    }
+    let count = count(scenario);
+    ensure!(
+        count <= CHATS,
+        "chats.dialogs and chats.groups make {count} chats: give it {CHATS} at most"
+    );
+    ensure!(
+        members <= limits::MEMBERS,
+        "chats.dialogs and chats.groups have {members} members in all: give them {} at most",
+        limits::MEMBERS
+    );
+    Ok(())
+}
+
+/// Chats in all.
+fn count(scenario: &Scenario) -> u64 {
+    let groups = scenario.chats.groups.iter();
+    u64::from(scenario.chats.dialogs) + groups.map(|groups| u64::from(groups.count)).sum::<u64>()
+}
+
 fn load(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
-    let chats = scenario.chats.dialogs
-        + scenario
-            .chats
-            .groups
-            .iter()
-            .map(|groups| groups.count)
-            .sum::<u32>();
+    let chats = count(scenario);
     match (load.rate, load.in_flight) {
         (Some(_), Some(_)) => {
             bail!("load.rate is an open loop and load.in_flight a closed one: only one of them")
         }
         (None, None) => bail!("load.rate or load.in_flight is missing"),
-        (Some(rate), None) => {
-            ensure!(rate >= 0.0 && rate.is_finite(), "load.rate is 0 or more");
-            ensure!(
-                rate == 0.0 || chats > 0,
-                "load.rate is {rate} and there is no chat to act in: set chats.dialogs or chats.groups"
-            );
-        }
-        (None, Some(in_flight)) => {
-            ensure!(
-                (1..=1_000).contains(&in_flight),
-                "load.in_flight is from 1 to 1000"
-            );
-            ensure!(
-                chats > 0,
-                "load.in_flight needs chats: set chats.dialogs or chats.groups"
-            );
-        }
+        (Some(rate), None) => ensure!(
+            rate == 0.0 || chats > 0,
+            "load.rate is {rate} and there is no chat to act in: set chats.dialogs or chats.groups"
+        ),
+        (None, Some(_)) => ensure!(
+            chats > 0,
+            "load.in_flight needs chats: set chats.dialogs or chats.groups"
+        ),
     }
-    ensure!(!load.duration.is_zero(), "load.duration is above 0s");
     Ok(())
 }
 
 fn mix(mix: &Mix) -> Result<()> {
-    let all = mix.weights();
     ensure!(
-        all.iter().all(|(_, weight)| *weight >= 0.0 && weight.is_finite()),
-        "mix: every weight is 0 or more"
-    );
-    ensure!(
-        all.iter().any(|(_, weight)| *weight > 0.0),
+        mix.weights().iter().any(|(_, weight)| *weight > 0.0),
         "mix: every weight is 0"
     );
     Ok(())
 }
 
 fn disturbances(scenario: &Scenario) -> Result<()> {
-    let share = |what: &str, share: f64| {
-        ensure!((0.0..=1.0).contains(&share), "{what}.share is from 0 to 1");
-        Ok(())
-    };
     for storm in &scenario.storms {
-        share("storms", storm.share)?;
         ensure!(
             storm.at < scenario.load.duration,
-            "storms.at is {:?}, and the load ends after {:?}",
-            storm.at,
-            scenario.load.duration
+            "storms.at is {}, and the load ends after {}: give it less",
+            words(storm.at),
+            words(scenario.load.duration)
         );
     }
-    if let Some(slow) = &scenario.slow_readers {
-        share("slow_readers", slow.share)?;
-    }
     if let Some(churn) = &scenario.churn {
-        ensure!(churn.rate > 0.0, "churn.rate is above 0");
+        let away = churn.rate * churn.away.as_secs_f64();
+        ensure!(
+            away <= f64::from(scenario.devices()),
+            "churn.rate is {} and churn.away {}, which takes {away:.0} connections away at a time, and there are {}: give one of them less",
+            churn.rate,
+            words(churn.away),
+            scenario.devices()
+        );
     }
     Ok(())
 }
@@ -145,4 +167,8 @@ fn settle(scenario: &Scenario) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn words(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(time)
 }

@@ -22,6 +22,10 @@ const LATE_MS: f64 = 25.0;
 /// It is one thread: at this much of a core it cannot keep its times either.
 const BUSY: f64 = 0.97;
 
+/// And when it made less than all but this share of the load. One action in a hundred moves no percentile that is judged
+/// by much; a tool that keeps up drops none at all.
+const DROPPED: f64 = 0.01;
+
 /// Holds it against its thresholds, and gives the verdict.
 pub(crate) fn judge(summary: &mut Summary) {
     (summary.checks, summary.not_judged) = checks(summary);
@@ -32,7 +36,7 @@ pub(crate) fn judge(summary: &mut Summary) {
         Verdict::GeneratorSaturated
     } else if summary.interrupted {
         Verdict::Interrupted
-    } else if missed || !summary.ledger.settled {
+    } else if missed || !summary.ledger.settled || is_much(summary, summary.counts.unbegun) {
         Verdict::ThresholdMissed
     } else {
         Verdict::Passed
@@ -42,7 +46,13 @@ pub(crate) fn judge(summary: &mut Summary) {
 fn saturated(summary: &Summary) -> bool {
     let open = summary.scenario.load.rate.is_some();
     let busy = summary.own_cores > BUSY * summary.shards.len() as f64;
-    open && (busy || late(summary))
+    open && (busy || late(summary) || is_much(summary, summary.counts.dropped))
+}
+
+/// Whether so many actions are missing that the load was another one.
+fn is_much(summary: &Summary, missing: u64) -> bool {
+    let planned = summary.counts.planned;
+    planned > 0 && missing as f64 > DROPPED * planned as f64
 }
 
 fn late(summary: &Summary) -> bool {

@@ -152,6 +152,8 @@ fn add_counts(one: Counts, other: Counts) -> Counts {
         refused: one.refused + other.refused,
         repeated: one.repeated + other.repeated,
         lost: one.lost + other.lost,
+        planned: one.planned + other.planned,
+        dropped: one.dropped + other.dropped,
         skipped: one.skipped + other.skipped,
         late: one.late + other.late,
         unbegun: one.unbegun + other.unbegun,

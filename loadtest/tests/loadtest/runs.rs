@@ -193,6 +193,34 @@ fn a_saturated_generator_says_so() {
 }
 
 #[test]
+fn a_load_that_was_not_made_is_not_passed() {
+    let service = Service::start();
+    let ran = run(
+        "smoke",
+        &service.url(),
+        &[
+            "--set",
+            "load.rate=1e7",
+            "--set",
+            "load.warm_up=0s",
+            "--set",
+            "load.duration=1s",
+            "--set",
+            "mix={ typing = 1.0 }",
+            "--set",
+            "storms=[]",
+        ],
+    );
+    assert_eq!(ran.code, Some(3), "{}", ran.said);
+    let counts = &ran.summary()["counts"];
+    let count = |name: &str| counts[name].as_u64().expect("a number");
+    assert!((9_900_000..10_100_000).contains(&count("planned")), "{counts}");
+    assert!((1..count("planned")).contains(&count("dropped")), "{counts}");
+    let said = format!("{} dropped, for which the tool was too slow", count("dropped"));
+    assert!(ran.said.contains(&said), "{}", ran.said);
+}
+
+#[test]
 fn shards_are_merged_into_one_run() {
     let service = Service::start();
     let quick = [
