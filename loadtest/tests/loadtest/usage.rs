@@ -220,7 +220,7 @@ fn bad_arguments_are_refused() {
     );
     refused(
         &["compare", "a", "b", "--fail-above", "nan"],
-        &["a number of percent"],
+        &["give it a number from 0"],
     );
 }
 
