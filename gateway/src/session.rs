@@ -7,6 +7,7 @@
 //! together and flushed once.
 
 mod acks;
+mod closing;
 mod feed;
 mod frames;
 mod inbound;
@@ -16,7 +17,6 @@ mod queries;
 mod rate;
 mod requests;
 
-use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,13 +26,12 @@ use confab_bus::Bus;
 use confab_proto::client::CloseCode;
 use confab_proto::message::{Attach, AttachFrom, Profile, Signal};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use self::acks::Acks;
+use self::closing::close;
 use self::feed::{Feed, Then};
 use self::frames::Frames;
 use self::outbound::Outbound;
@@ -40,7 +39,7 @@ use self::queries::Asking;
 use self::rate::Rate;
 use self::requests::Requests;
 use crate::accept::Place;
-use crate::config::{CLOSE_TIMEOUT, LAST_TIMEOUT, OPEN_TIMEOUT, WRITE_TIMEOUT};
+use crate::config::{OPEN_TIMEOUT, WRITE_TIMEOUT};
 use crate::gateway::Core;
 use crate::handshake::{Admitted, Registered};
 use crate::metrics;
@@ -352,56 +351,6 @@ impl<B: Bus> Session<B> {
 async fn write_all<S: Transport>(socket: &mut Socket<S>, frames: &mut Frames) -> Result<(), Error> {
     socket.flush().await?;
     Ok(frames.write_to(socket.get_mut()).await?)
-}
-
-/// What a broken stream of frames means.
-fn broken(error: &Error) -> Ended {
-    let end = |code, reason| {
-        Ended::By(End {
-            code,
-            reason: Cow::Borrowed(reason),
-        })
-    };
-    match error {
-        Error::Capacity(_) => Ended::By(End::of(CloseCode::TooLarge)),
-        Error::Utf8(_) => end(1007, "a text frame is not UTF-8"),
-        Error::Protocol(_) => end(1002, "this is not WebSocket"),
-        _ => Ended::Gone,
-    }
-}
-
-/// Sends the close frame, and reads on until the client has seen it: to drop a connection with unread bytes would be a
-/// reset, in which the code gets lost.
-async fn close<S: Transport>(mut socket: Socket<S>, mut rest: Frames, ended: Ended) {
-    let frame = match ended {
-        Ended::Gone => None,
-        Ended::By(end) => Some(CloseFrame {
-            code: end.code.into(),
-            reason: end.reason.into_owned().into(),
-        }),
-    };
-    let last = async {
-        // A frame that is half written is finished first, else the close frame would be taken for the rest of it.
-        rest.write_to(socket.get_mut()).await?;
-        match frame {
-            Some(frame) => socket.send(Message::Close(Some(frame))).await,
-            None => socket.flush().await,
-        }
-    };
-    if !matches!(tokio::time::timeout(LAST_TIMEOUT, last).await, Ok(Ok(()))) {
-        tracing::debug!("a client did not take its last frames");
-        return;
-    }
-    let letting_go = async {
-        let stream = socket.get_mut();
-        if stream.shutdown().await.is_ok() {
-            let mut rest = vec![0; 4096];
-            while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
-        }
-    };
-    if tokio::time::timeout(CLOSE_TIMEOUT, letting_go).await.is_err() {
-        tracing::debug!("a client did not close in time");
-    }
 }
 
 #[cfg(test)]

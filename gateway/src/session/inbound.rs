@@ -9,8 +9,9 @@ use confab_proto::message::Signal;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::closing::broken;
 use super::rate::Verdict;
-use super::{Ended, Session, broken};
+use super::{Ended, Session};
 use crate::registry::End;
 
 impl<B: Bus> Session<B> {

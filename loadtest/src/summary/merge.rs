@@ -138,6 +138,9 @@ fn add_scenario(whole: &mut Scenario, shard: &Scenario) {
     }
     whole.connect.rate += shard.connect.rate;
     whole.load.rate = sum(whole.load.rate, shard.load.rate);
+    if let (Some(churn), Some(more)) = (&mut whole.churn, &shard.churn) {
+        churn.rate += more.rate;
+    }
     let (wanted, more) = (&mut whole.thresholds, &shard.thresholds);
     wanted.messages_per_second_min = sum(wanted.messages_per_second_min, more.messages_per_second_min);
     wanted.deliveries_per_second_min = sum(wanted.deliveries_per_second_min, more.deliveries_per_second_min);

@@ -258,6 +258,7 @@ fn shards_are_merged_into_one_run() {
     assert_eq!(sent(&whole), sum(&sent));
     assert_eq!(timed(&whole), sum(&timed));
     assert_eq!(whole["scenario"]["users"]["count"], 20);
+    assert_eq!(whole["scenario"]["churn"]["rate"], 1.0);
     assert_eq!(whole["shards"], serde_json::json!(["1/2", "2/2"]));
 
     let twice = tool(["merge".as_ref(), paths[0], paths[0], "--out".as_ref(), out.path()]);
