@@ -14,11 +14,13 @@
 //! database around it (fjall, before) has a journal and sorted tables in memory of its own, a second time what the log and the
 //! overlay are: a tenth of all CPU of a message.
 
+mod encode;
 mod expiry;
 mod keys;
 mod merger;
 mod open;
 mod overlay;
+mod place;
 mod ranges;
 mod read;
 mod rows;
@@ -36,12 +38,11 @@ use confab_chat::ActorKey;
 use tokio::sync::oneshot;
 
 use crate::horizon::Horizon;
-use crate::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
+use crate::{Key, Range, Record, Store, StoreError, Take, Writes};
 
-use keys::RowKey;
+use encode::encode;
 use open::Shared;
 use saver::Saver;
-use values::Stored;
 
 pub use open::OpenError;
 
@@ -153,15 +154,6 @@ impl Embedded {
             .room(self.0.shared.options.pending_bytes)
             .await
     }
-}
-
-fn encode(writes: &[Write]) -> Vec<(RowKey, Stored)> {
-    let encode = |write: &Write| {
-        let key = keys::encode(&write.key);
-        let stored = Stored::encode(key.table(), write);
-        (key, stored)
-    };
-    writes.iter().map(encode).collect()
 }
 
 impl Store for Embedded {

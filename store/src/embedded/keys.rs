@@ -91,12 +91,17 @@ impl Table {
         }
     }
 
+    /// Whether a row of it is written once, as a rule (a message may be edited).
+    pub(super) fn is_written_once(self) -> bool {
+        self.is_insert_only() || self == Self::Messages
+    }
+
     /// Whether a key of it is only ever written with the same bytes, so that any copy is as good as another.
     pub(super) fn is_insert_only(self) -> bool {
         matches!(self, Self::ClientIds | Self::Marks | Self::Inbox)
     }
 
-    fn of(key: &Key) -> Self {
+    pub(super) fn of(key: &Key) -> Self {
         match key {
             Key::Message(..) => Self::Messages,
             Key::ClientId(..) => Self::ClientIds,
@@ -135,11 +140,26 @@ impl RowKey {
         usize::from(shard % SHARDS)
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its shard, its table and its partition key. All keys between two of a group are of that group.
+    pub(super) fn group(&self) -> &[u8] {
+        let end = match self.table() {
+            Table::Checkpoints | Table::Reach => None,
+            _ => self.0.get(PREFIX..).and_then(|text| memchr::memchr(0, text)),
+        };
+        let end = end.map_or(PREFIX, |end| PREFIX + end + 1);
+        &self.0[..end.min(self.0.len())]
+    }
+
     pub(super) fn on_disk(&self) -> &Slice {
         &self.0
     }
 
-    pub(super) fn from_disk(bytes: Slice) -> Self {
+    /// A key as [`encode_onto`] or the disk has it.
+    pub(super) fn from_bytes(bytes: Slice) -> Self {
         Self(bytes)
     }
 
@@ -148,12 +168,11 @@ impl RowKey {
     }
 }
 
-/// Builds keys.
+/// Builds keys, each at the end of some bytes.
 pub(super) struct KeyWriter(Vec<u8>);
 
 impl KeyWriter {
-    fn new(shard: u16, table: Table) -> Self {
-        let mut bytes = SCRATCH.take();
+    fn new(mut bytes: Vec<u8>, shard: u16, table: Table) -> Self {
         bytes.extend_from_slice(&shard.to_be_bytes());
         bytes.push(table as u8);
         Self(bytes)
@@ -161,9 +180,25 @@ impl KeyWriter {
 
     /// Begins a key with its partition key.
     pub(super) fn under(table: Table, text: &str) -> Self {
-        // Below a small number by construction.
-        let shard = u16::try_from(xxh3_64(text.as_bytes()) % u64::from(SHARDS)).unwrap_or(0);
-        Self::new(shard, table).text(text)
+        Self::onto(SCRATCH.take(), table, text)
+    }
+
+    fn onto(bytes: Vec<u8>, table: Table, text: &str) -> Self {
+        Self::onto_parts(bytes, table, ["", text])
+    }
+
+    /// As [`onto`](Self::onto), of a text in two parts.
+    fn onto_parts(bytes: Vec<u8>, table: Table, text: [&str; 2]) -> Self {
+        let from = bytes.len();
+        let mut writer = Self::new(bytes, 0, table).part(text[0]).text(text[1]);
+        if let Some((prefix, text)) = writer.0[from..].split_at_mut_checked(PREFIX)
+            && let [text @ .., _] = text
+        {
+            // Below a small number by construction.
+            let shard = u16::try_from(xxh3_64(text) % u64::from(SHARDS)).unwrap_or(0);
+            prefix[..2].copy_from_slice(&shard.to_be_bytes());
+        }
+        writer
     }
 
     pub(super) fn text(mut self, text: &str) -> Self {
@@ -172,8 +207,8 @@ impl KeyWriter {
         self
     }
 
-    /// A text that nothing follows.
-    fn last(mut self, text: &str) -> Self {
+    /// A text that nothing follows, or only the rest of it.
+    fn part(mut self, text: &str) -> Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
@@ -213,40 +248,54 @@ thread_local! {
 }
 
 pub(super) fn encode(key: &Key) -> RowKey {
+    write(SCRATCH.take(), key).finish()
+}
+
+/// Puts a key's bytes behind others.
+pub(super) fn encode_onto(bytes: Vec<u8>, key: &Key) -> Vec<u8> {
+    write(bytes, key).0
+}
+
+fn write(bytes: Vec<u8>, key: &Key) -> KeyWriter {
     let table = Table::of(key);
-    let writer = match key {
-        Key::Message(chat, id) => KeyWriter::under(table, chat.as_str()).number(*id),
-        Key::ClientId(chat, user, id) => KeyWriter::under(table, chat.as_str())
-            .text(user.as_str())
-            .last(id),
-        Key::Head(chat) | Key::Roster(chat) => KeyWriter::under(table, chat.as_str()),
+    let under = |bytes, text: &str| KeyWriter::onto(bytes, table, text);
+    match key {
+        Key::Message(chat, id) => under(bytes, chat.as_str()).number(*id),
+        Key::ClientId(chat, user, id) => under(bytes, chat.as_str()).text(user.as_str()).part(id),
+        Key::Head(chat) | Key::Roster(chat) => under(bytes, chat.as_str()),
         Key::Mark(chat, user, kind, up_to) => {
-            let writer = KeyWriter::under(table, chat.as_str()).number(up_to / BUCKET_MESSAGES);
+            let writer = under(bytes, chat.as_str()).number(up_to / BUCKET_MESSAGES);
             writer.text(user.as_str()).byte(kind_byte(*kind)).number(*up_to)
         }
-        Key::Membership(user, chat) => KeyWriter::under(table, user.as_str()).last(chat.as_str()),
-        Key::State(actor, part) => match part {
-            StatePart::Head => under_actor(actor).byte(b'h'),
-            StatePart::Member(user) => under_actor(actor).byte(b'm').last(user.as_str()),
-            StatePart::Seen(chat) => under_actor(actor).byte(b's').last(chat.as_str()),
-        },
-        Key::Inbox(user, id) => KeyWriter::under(table, user.as_str()).number(*id),
-        Key::Cursor(user, device) => KeyWriter::under(table, user.as_str()).last(device.as_str()),
-        Key::User(user) => KeyWriter::under(table, user.as_str()),
+        Key::Membership(user, chat) => under(bytes, user.as_str()).part(chat.as_str()),
+        Key::State(actor, part) => {
+            let writer = of_actor(bytes, actor);
+            match part {
+                StatePart::Head => writer.byte(b'h'),
+                StatePart::Member(user) => writer.byte(b'm').part(user.as_str()),
+                StatePart::Seen(chat) => writer.byte(b's').part(chat.as_str()),
+            }
+        }
+        Key::Inbox(user, id) => under(bytes, user.as_str()).number(*id),
+        Key::Cursor(user, device) => under(bytes, user.as_str()).part(device.as_str()),
+        Key::User(user) => under(bytes, user.as_str()),
         Key::Checkpoint(partition) | Key::Reach(partition) => {
-            let mut writer = KeyWriter::new(partition.0 % SHARDS, table);
+            let mut writer = KeyWriter::new(bytes, partition.0 % SHARDS, table);
             writer.0.extend_from_slice(&partition.0.to_be_bytes());
             writer
         }
-    };
-    writer.finish()
+    }
 }
 
 /// Begins a key of an actor's state.
 pub(super) fn under_actor(actor: &ActorKey) -> KeyWriter {
+    of_actor(SCRATCH.take(), actor)
+}
+
+fn of_actor(bytes: Vec<u8>, actor: &ActorKey) -> KeyWriter {
     match actor {
-        ActorKey::Chat(chat) => KeyWriter::under(Table::State, chat.as_str()),
-        ActorKey::Mailbox(user) => KeyWriter::under(Table::State, &format!("u:{user}")),
+        ActorKey::Chat(chat) => KeyWriter::onto(bytes, Table::State, chat.as_str()),
+        ActorKey::Mailbox(user) => KeyWriter::onto_parts(bytes, Table::State, ["u:", user.as_str()]),
     }
 }
 

@@ -1,23 +1,22 @@
 //! The rows that are not saved yet, as readers see them.
 //!
+//! They are in an order of their own: see `place`.
+//!
 //! Two generations, in shards by partition key: the fresh rows, and those that are being saved. Whoever holds a shard's lock
 //! sees all rows of a [`Range`](crate::Range) that are not on disk yet, and of an actor's state either all parts of a batch
 //! or none. Of a key that both generations have the fresh row stands: one that does not is never put in.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
 use super::keys::{RowKey, SHARDS};
+use super::place::{self, Place, Rows};
 use super::values::Stored;
 
 /// What a row takes in memory beside its bytes, roughly.
-const ROW_OVERHEAD: usize = 120;
-
-/// Rows in order of their keys.
-pub(super) type Rows = BTreeMap<RowKey, Stored>;
+const ROW_OVERHEAD: usize = 136;
 
 #[derive(Debug)]
 pub(super) struct Overlay {
@@ -32,7 +31,7 @@ struct Shard {
     saving: Arc<Rows>,
 }
 
-/// All rows that are being saved, one map a shard, in order.
+/// All rows that are being saved, one map a shard, the shards in order.
 pub(super) type Generation = Vec<Arc<Rows>>;
 
 impl Overlay {
@@ -50,7 +49,10 @@ impl Overlay {
     /// Puts the rows of one write in, each at its own moment. Returns how many bytes more there are now.
     pub(super) fn put(&self, rows: Vec<(RowKey, Stored)>) -> usize {
         let _line = self.line.read();
-        let put = |(key, stored)| self.shard(&key).lock().put(key, stored);
+        let put = |(key, stored)| {
+            let place = Place::of(key);
+            self.shard(place.key()).lock().put(place, stored)
+        };
         rows.into_iter().map(put).sum()
     }
 
@@ -59,11 +61,13 @@ impl Overlay {
         let Some((first, _)) = rows.first() else { return 0 };
         let _line = self.line.read();
         let mut shard = self.shard(first).lock();
-        rows.into_iter().map(|(key, stored)| shard.put(key, stored)).sum()
+        let put = |(key, stored)| shard.put(Place::of(key), stored);
+        rows.into_iter().map(put).sum()
     }
 
     pub(super) fn get(&self, key: &RowKey) -> Option<Stored> {
-        self.shard(key).lock().get(key).cloned()
+        let place = Place::of(key.clone());
+        self.shard(key).lock().get(&place).cloned()
     }
 
     /// The first rows from one key to before another that are wanted (or the last ones, where it goes `down`), at most so many,
@@ -78,18 +82,18 @@ impl Overlay {
             return Vec::new();
         };
         let shard = self.shard(first).lock();
-        let range = |(from, to)| shard.range(from, to, (limit, down), &wanted);
-        spans
-            .iter()
-            .map(|(from, to)| (from, to))
-            .flat_map(range)
-            .collect()
+        let range = |(from, to): &_| shard.range(from, to, (limit, down), &wanted);
+        spans.iter().flat_map(range).collect()
     }
 
     /// The last row from one key to before another.
     pub(super) fn last(&self, from: &RowKey, to: &RowKey) -> Option<RowKey> {
         let shard = self.shard(from).lock();
-        let last = |rows: &Rows| rows.range(from..to).next_back().map(|(key, _)| key.clone());
+        let last = |rows| {
+            place::between(rows, from, to)
+                .next_back()
+                .map(|(key, _)| key.clone())
+        };
         last(&shard.fresh).max(last(&shard.saving))
     }
 
@@ -121,30 +125,37 @@ impl Overlay {
 }
 
 impl Shard {
-    /// Puts a row in unless another one stands. Returns how many bytes more there are now.
-    fn put(&mut self, key: RowKey, stored: Stored) -> usize {
-        match self.fresh.entry(key) {
-            Entry::Occupied(mut place) => {
-                let earlier = place.get().len();
-                if stored.beats(place.get()) {
-                    place.insert(stored);
-                }
-                place.get().len().saturating_sub(earlier)
-            }
-            Entry::Vacant(place) => {
-                let saving = self.saving.get(place.key());
-                if saving.is_some_and(|saving| !stored.beats(saving)) {
+    /// Puts a row in unless another one stands. Returns how many bytes more there are now: what shares memory with others
+    /// is there until all is saved, whether it stands or not.
+    fn put(&mut self, place: Place, stored: Stored) -> usize {
+        let shared = place.key().table().is_written_once();
+        match self.fresh.entry(place) {
+            Entry::Occupied(mut occupied) => {
+                let stands = stored.beats(occupied.get());
+                if !stands && !shared {
                     return 0;
                 }
-                let bytes = place.key().len() + stored.len() + ROW_OVERHEAD;
-                place.insert(stored);
+                let earlier = if shared { 0 } else { occupied.get().len() };
+                let bytes = stored.len().saturating_sub(earlier);
+                if stands {
+                    occupied.insert(stored);
+                }
+                bytes
+            }
+            Entry::Vacant(vacant) => {
+                let saving = self.saving.get(vacant.key());
+                if saving.is_some_and(|saving| !stored.beats(saving)) {
+                    return if shared { stored.len() } else { 0 };
+                }
+                let bytes = vacant.key().key().len() + stored.len() + ROW_OVERHEAD;
+                vacant.insert(stored);
                 bytes
             }
         }
     }
 
-    fn get(&self, key: &RowKey) -> Option<&Stored> {
-        self.fresh.get(key).or_else(|| self.saving.get(key))
+    fn get(&self, place: &Place) -> Option<&Stored> {
+        self.fresh.get(place).or_else(|| self.saving.get(place))
     }
 
     fn range(
@@ -155,7 +166,7 @@ impl Shard {
         wanted: impl Fn(&Stored) -> bool,
     ) -> Vec<(RowKey, Stored)> {
         let rows = |rows: &Rows| -> Vec<_> {
-            let rows = rows.range(from..to).filter(|(_, stored)| wanted(stored));
+            let rows = place::between(rows, from, to).filter(|(_, stored)| wanted(stored));
             let rows = rows.map(|(key, stored)| (key.clone(), stored.clone()));
             if down {
                 let mut last: Vec<_> = rows.rev().take(limit).collect();

@@ -102,7 +102,7 @@ impl Shared {
             let mut saved = self.on_disk(from, to);
             while let Some(guard) = if down { saved.next_back() } else { saved.next() } {
                 let (key, stored) = guard.into_inner().map_err(|error| store_error(&error))?;
-                let key = RowKey::from_disk(key);
+                let key = RowKey::from_bytes(key);
                 let mut stored = Stored::from_disk(spans.table, stored)?;
                 while let Some(row) = fresh.next_if(|row| order(&row.0, &key) == Ordering::Less) {
                     if !found.take(&row.0, &row.1)? {
@@ -131,7 +131,9 @@ impl Shared {
     fn last_key(&self, from: &RowKey, to: &RowKey) -> Result<Option<Key>, StoreError> {
         let fresh = self.overlay.last(from, to);
         let saved = self.on_disk(from, to).next_back().map(Guard::key).transpose();
-        let saved = saved.map_err(|error| store_error(&error))?.map(RowKey::from_disk);
+        let saved = saved
+            .map_err(|error| store_error(&error))?
+            .map(RowKey::from_bytes);
         fresh.max(saved).map(|key| keys::decode(&key)).transpose()
     }
 

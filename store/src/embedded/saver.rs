@@ -14,6 +14,7 @@ use super::keys::RowKey;
 use super::merger;
 use super::open::{Shared, Watch, store_error};
 use super::overlay::Generation;
+use super::place;
 use super::values::Stored;
 use crate::StoreError;
 
@@ -326,7 +327,7 @@ impl Shared {
     /// Writes rows out, durably, and shows them to readers. Returns how many.
     fn write_table(&self, generation: &Generation) -> Result<u64, StoreError> {
         let mut rows = Vec::new();
-        for (key, stored) in generation.iter().flat_map(|shard| shard.iter()) {
+        for (key, stored) in generation.iter().flat_map(|shard| place::in_order(shard)) {
             if !self.is_older(key, stored)? {
                 rows.push((key, stored));
             }

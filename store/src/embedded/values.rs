@@ -1,6 +1,5 @@
 //! The bytes of the embedded store's values: a timestamp, in the inbox an expiry, and the row.
 
-use std::cell::Cell;
 use std::cmp::Ordering;
 
 use bytes::Bytes;
@@ -10,27 +9,23 @@ use lsm_tree::Slice;
 use super::keys::Table;
 use crate::{StoreError, Write};
 
-thread_local! {
-    /// Where a value is put together.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 /// A value as it stands in memory and on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored(Slice);
 
 impl Stored {
-    pub(super) fn encode(table: Table, write: &Write) -> Self {
-        let mut bytes = SCRATCH.take();
+    /// Puts a value's bytes behind others.
+    pub(super) fn encode_to(bytes: &mut Vec<u8>, table: Table, write: &Write) {
         bytes.extend_from_slice(&write.timestamp.to_be_bytes());
         if table == Table::Inbox {
             bytes.extend_from_slice(&write.expires.map_or(0, |at| at.0).to_be_bytes());
         }
         bytes.extend_from_slice(&write.value);
-        let stored = Self(Slice::new(&bytes));
-        bytes.clear();
-        SCRATCH.set(bytes);
-        stored
+    }
+
+    /// A value as [`encode_to`](Self::encode_to) has it.
+    pub(super) fn from_bytes(bytes: Slice) -> Self {
+        Self(bytes)
     }
 
     /// Takes a value from disk.
