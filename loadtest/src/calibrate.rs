@@ -37,18 +37,48 @@ pub(crate) struct Floor {
 pub(crate) struct Figure {
     pub(crate) messages_per_second: f64,
     pub(crate) cpu_us_per_message: f64,
+    /// Of a run: the CPU before it and after it, of which the figure is the mean. On a shared machine they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before_and_after: Option<(f64, f64)>,
+}
+
+impl Figure {
+    fn words(&self, in_flight: u32) -> String {
+        let Self {
+            messages_per_second: rate,
+            cpu_us_per_message: cpu,
+            before_and_after,
+        } = self;
+        let each = before_and_after
+            .map(|(before, after)| format!(" ({before:.1} before the run, {after:.1} after it)"))
+            .unwrap_or_default();
+        format!(
+            "floor, {in_flight:>2} in flight a sender: {rate:.0} messages/s, {cpu:.1} µs of server CPU a message{each}\n"
+        )
+    }
+
+    fn mean(self, after: Self) -> Self {
+        let mean = |before: f64, after: f64| f64::midpoint(before, after);
+        Self {
+            messages_per_second: mean(self.messages_per_second, after.messages_per_second),
+            cpu_us_per_message: mean(self.cpu_us_per_message, after.cpu_us_per_message),
+            before_and_after: Some((self.cpu_us_per_message, after.cpu_us_per_message)),
+        }
+    }
 }
 
 impl Floor {
     /// Both figures, a line each.
     pub(crate) fn words(&self) -> String {
-        let line = |in_flight: u32, figure: Figure| {
-            format!(
-                "floor, {in_flight:>2} in flight a sender: {:.0} messages/s, {:.1} µs of server CPU a message\n",
-                figure.messages_per_second, figure.cpu_us_per_message
-            )
-        };
-        line(1, self.one) + &line(16, self.sixteen)
+        self.one.words(1) + &self.sixteen.words(16)
+    }
+
+    /// The floor of a run, from what it was before and after.
+    pub(crate) fn mean(self, after: Self) -> Self {
+        Self {
+            one: self.one.mean(after.one),
+            sixteen: self.sixteen.mean(after.sixteen),
+        }
     }
 
     /// The one that is nearest.
@@ -97,6 +127,7 @@ async fn measure(pairs: &mut [Pair], process: &mut Process, in_flight: u32) -> R
     Ok(Figure {
         messages_per_second: messages / seconds,
         cpu_us_per_message: (used(process) - before) * 1e6 / messages,
+        before_and_after: None,
     })
 }
 

@@ -61,7 +61,10 @@ fn loading() -> [Command; 3] {
     .default_value("10");
     [
         load("run", "Run a scenario and judge it")
-            .arg(flag("calibrate", "Measure this machine's floor in the same run"))
+            .arg(flag(
+                "calibrate",
+                "Measure this machine's floor before and after the load",
+            ))
             .arg(option(
                 "out",
                 "DIR",
