@@ -9,7 +9,7 @@
 //! (`confab_bus_dropped_total`), a query is refused, and an append is refused while the entries that nobody has trimmed
 //! take too much memory: a client's commands first, so that what follows from those already taken still finds room.
 //!
-//! Entries stay in memory until they are trimmed, those found by [`Local::open`] undecoded. So every position from the
+//! Entries stay in memory until they are trimmed, encoded, and as they are until somebody has read them. So every position from the
 //! last trim on can be opened; one before it cannot, also while the journal's files still hold it.
 
 mod append;

@@ -16,6 +16,8 @@ mod state;
 pub use recent::Recent;
 pub use state::{Head, Member, State};
 
+use std::sync::Arc;
+
 use self::changes::{Decision, Made, count};
 use self::context::{Context, Stamp};
 use self::marks::Step;
@@ -52,7 +54,7 @@ pub enum Need {
         /// The sender.
         sender: UserId,
         /// The sender's own id.
-        client_message_id: String,
+        client_message_id: Arc<str>,
         /// A row older than this version is of an epoch whose log was lost: its message is looked up too, as by
         /// [`Need::Message`].
         epoch_from: u64,
@@ -190,8 +192,7 @@ pub fn apply(state: &mut State, input: Input<'_>, facts: &Facts) -> Effects {
         facts,
     };
     let outcome = decide(&context).map(|mut decision| {
-        let shown = decision.changes.rows(&context);
-        decision.rows.extend(shown);
+        decision.changes.show(&context, &mut decision.rows);
         (
             decision.reply,
             decision.changes,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::content::{Attachment, Quote};
 use crate::ids::{ChatKey, UserId};
 use crate::time::Timestamp;
@@ -111,14 +113,20 @@ pub enum Event {
     },
 }
 
+/// Receivers: those of a dialog without memory of their own.
+pub type Receivers = SmallVec<[UserId; 2]>;
+
+/// Events of one version: one, as a rule.
+pub type Events = SmallVec<[Arc<Event>; 1]>;
+
 /// What one version of a chat sends to some of its members' mailboxes. A user stands in at most one delivery of a
 /// version: all events of one version for one mailbox are one item, never split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Whose mailboxes.
-    pub to: Vec<UserId>,
+    pub to: Receivers,
     /// What they get, in order. May be empty where only `greet` matters.
-    pub events: Vec<Arc<Event>>,
+    pub events: Events,
     /// Users who become contacts of the receivers by this version and whom the receivers shall greet if both are
     /// online. Of any pair one side only is told to greet.
     pub greet: Vec<UserId>,

@@ -24,6 +24,11 @@ impl UserId {
     /// # Errors
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, MalformedId> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    fn check(text: &str) -> Result<(), MalformedId> {
         if text.is_empty() || text.len() > limits::USER_ID_BYTES {
             return Err(MalformedId("a user id has 1 to 128 bytes"));
         }
@@ -35,7 +40,18 @@ impl UserId {
                 "a user id has no white space and no control characters",
             ));
         }
-        Ok(Self(text.into()))
+        Ok(())
+    }
+
+    /// The partition that holds the entries of the user's mailbox: that of [`ActorKey::Mailbox`].
+    #[must_use]
+    pub fn partition(&self, partitions: u16) -> Partition {
+        const PREFIX: &[u8; 2] = b"u:";
+        let mut key = [0; PREFIX.len() + limits::USER_ID_BYTES];
+        let end = PREFIX.len() + self.0.len();
+        key[..PREFIX.len()].copy_from_slice(PREFIX);
+        key[PREFIX.len()..end].copy_from_slice(self.0.as_bytes());
+        partition_of(&key[..end], partitions)
     }
 
     /// The id as text.
@@ -109,8 +125,12 @@ impl ChatKey {
     /// The dialog between two users; of a user with themselves, their own notes.
     #[must_use]
     pub fn dialog(a: &UserId, b: &UserId) -> Self {
+        Self::between(a.as_str(), b.as_str())
+    }
+
+    fn between(a: &str, b: &str) -> Self {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        Self(format!("d:{low} {high}").into())
+        Self(["d:", low, " ", high].concat().into())
     }
 
     /// The group that `owner` makes under `client_chat_id`: the same two always name the same chat.
@@ -134,8 +154,8 @@ impl ChatKey {
         if chat_id.starts_with("g:") {
             return Self::parse(chat_id);
         }
-        let other = UserId::parse(chat_id)?;
-        Ok(Self::dialog(user, &other))
+        UserId::check(chat_id)?;
+        Ok(Self::between(user.as_str(), chat_id))
     }
 
     /// Reads a key back from its text.
@@ -251,14 +271,7 @@ impl ActorKey {
     pub fn partition(&self, partitions: u16) -> Partition {
         match self {
             Self::Chat(chat) => partition_of(chat.as_str().as_bytes(), partitions),
-            Self::Mailbox(user) => {
-                const PREFIX: &[u8; 2] = b"u:";
-                let mut key = [0; PREFIX.len() + limits::USER_ID_BYTES];
-                let end = PREFIX.len() + user.as_str().len();
-                key[..PREFIX.len()].copy_from_slice(PREFIX);
-                key[PREFIX.len()..end].copy_from_slice(user.as_str().as_bytes());
-                partition_of(&key[..end], partitions)
-            }
+            Self::Mailbox(user) => user.partition(partitions),
         }
     }
 }

@@ -19,7 +19,7 @@ pub mod time;
 
 pub use command::{Command, EntryId, GatewayId, Op, Origin, RequestId, SessionId};
 pub use content::{Attachment, AttachmentMeta, Quote};
-pub use event::{Delivery, Event, Reply};
+pub use event::{Delivery, Event, Events, Receivers, Reply};
 pub use ids::{ActorKey, ChatKey, ChatKind, DeviceId, MalformedId, Partition, UserId};
 pub use reject::{Code, Rejection};
 pub use time::Timestamp;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::epoch::{first_event, first_version};
 use crate::event::Event;
 use crate::ids::{ChatKey, UserId};
@@ -64,11 +66,11 @@ pub struct Effects {
     /// The entry's time in this mailbox.
     pub at: Timestamp,
     /// The events that got numbers.
-    pub events: Vec<(u64, Arc<Event>)>,
+    pub events: SmallVec<[(u64, Arc<Event>); 2]>,
     /// Which of the items were new, by their place in the entry; the others are repeats.
-    pub fresh: Vec<usize>,
+    pub fresh: SmallVec<[usize; 2]>,
     /// Chats whose last version seen changed, each once.
-    pub changed: Vec<ChatKey>,
+    pub changed: SmallVec<[ChatKey; 1]>,
 }
 
 impl State {
@@ -154,7 +156,7 @@ pub fn begin_epoch(state: &mut State, time: Timestamp) -> Effects {
     Effects {
         version: head.version,
         at: head.time,
-        events: vec![(head.last, Arc::new(Event::Chats))],
+        events: smallvec![(head.last, Arc::new(Event::Chats))],
         ..Effects::default()
     }
 }

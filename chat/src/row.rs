@@ -7,6 +7,8 @@
 //! Together the rows of a chat say all that its state says but the ids of its last entries: when the log is lost, the
 //! state is brought up to them (see [`crate::conversation::restore`]).
 
+use std::sync::Arc;
+
 use crate::content::{Attachment, Quote};
 use crate::ids::{ChatKind, UserId};
 use crate::time::Timestamp;
@@ -154,7 +156,7 @@ pub enum Row {
         /// The sender.
         sender: UserId,
         /// The sender's own id of it.
-        client_message_id: String,
+        client_message_id: Arc<str>,
         /// What it stands for.
         row: ClientIdRow,
     },

@@ -86,7 +86,7 @@ fn an_item_without_events_counts_as_seen() {
         }],
     );
     assert_eq!((effects.fresh.as_slice(), effects.events.len()), (&[0][..], 0));
-    assert_eq!(effects.changed, std::slice::from_ref(&a));
+    assert_eq!(*effects.changed, *std::slice::from_ref(&a));
     assert_eq!(bring(&mut state, 2, &a, 3, &[event(1)]), [0; 0]);
 }
 
@@ -114,9 +114,9 @@ fn an_entry_names_its_new_items_by_place_and_each_chat_once() {
         },
     ];
     let effects = deliver(&mut state, at(2), &items);
-    assert_eq!(effects.fresh, [1, 2]);
-    assert_eq!(effects.changed, [b]);
-    assert_eq!(effects.events, [(2, event(2)), (3, event(3))]);
+    assert_eq!(*effects.fresh, [1, 2]);
+    assert_eq!(*effects.changed, [b]);
+    assert_eq!(*effects.events, [(2, event(2)), (3, event(3))]);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn each_epoch_begins_with_one_event_that_no_chat_made() {
     bring(&mut state, 1, &chat("a"), 1, &[event(1)]);
     let mut state = restore(&state, &[], false, 2);
     let effects = begin_epoch(&mut state, Timestamp(5));
-    assert_eq!(effects.events, [(2, Arc::new(Event::Chats))]);
+    assert_eq!(*effects.events, [(2, Arc::new(Event::Chats))]);
     assert_eq!(effects.at, Timestamp(10), "time never goes back");
     let notes = ChatKey::dialog(&user("me"), &user("me"));
     let own = Standing {

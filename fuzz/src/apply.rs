@@ -1,6 +1,7 @@
 //! Entries of any kind, applied to chats and mailboxes, which keep their promises whatever comes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use confab_chat::conversation::{self, Facts, Input, Need};
 use confab_chat::mailbox::{self, At, Incoming};
@@ -14,7 +15,7 @@ use crate::entries::unpack;
 #[derive(Default)]
 struct Rows {
     messages: BTreeMap<u64, MessageRow>,
-    client_ids: BTreeMap<(UserId, String), ClientIdRow>,
+    client_ids: BTreeMap<(UserId, Arc<str>), ClientIdRow>,
     marks: BTreeMap<(UserId, MarkKind, u64), Timestamp>,
 }
 

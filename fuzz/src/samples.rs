@@ -76,8 +76,8 @@ pub fn entry(kind: usize, who: usize, message_id: u64, id: u64) -> Option<LogEnt
         12 => EntryBody::Deliver(vec![DeliverItem {
             chat,
             version: message_id,
-            to: vec![me, other],
-            events: vec![std::sync::Arc::new(confab_chat::Event::Chats)],
+            to: [me, other].into(),
+            events: [std::sync::Arc::new(confab_chat::Event::Chats)].into(),
             greet: Vec::new(),
         }]),
         kind => EntryBody::Command(Command {

@@ -118,8 +118,8 @@ fn messages(criterion: &mut Criterion) {
     let deliver = EntryBody::Deliver(vec![DeliverItem {
         chat: ChatKey::dialog(&alice, &bob),
         version: 7,
-        to: vec![alice, bob.clone()],
-        events: vec![Arc::clone(&event.event)],
+        to: [alice, bob.clone()].into(),
+        events: [Arc::clone(&event.event)].into(),
         greet: Vec::new(),
     }]);
     let entry = |body| LogEntry {

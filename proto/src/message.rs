@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use confab_chat::conversation::restore::Hole;
 use confab_chat::{
-    ActorKey, ChatKey, Command, DeviceId, EntryId, Event, GatewayId, Partition, Quote, Rejection, Reply,
-    RequestId, SessionId, Timestamp, UserId, conversation, mailbox,
+    ActorKey, ChatKey, Command, DeviceId, EntryId, Event, Events, GatewayId, Partition, Quote, Receivers,
+    Rejection, Reply, RequestId, SessionId, Timestamp, UserId, conversation, mailbox,
 };
 
 /// An entry of a log partition.
@@ -44,9 +44,9 @@ pub struct DeliverItem {
     /// The chat's version that made it: a mailbox drops what is not above the last it saw of that chat.
     pub version: u64,
     /// Whose mailboxes.
-    pub to: Vec<UserId>,
+    pub to: Receivers,
     /// The events, in order.
-    pub events: Vec<Arc<Event>>,
+    pub events: Events,
     /// Whom the receivers greet, if online (see [`confab_chat::Delivery::greet`]).
     pub greet: Vec<UserId>,
 }

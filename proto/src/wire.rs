@@ -14,6 +14,7 @@ mod form;
 mod limits;
 mod log;
 mod out;
+mod packer;
 mod pb;
 mod query;
 mod restored;
@@ -32,6 +33,7 @@ use prost::Message;
 
 use self::form::Form;
 use self::out::{Fields, Out};
+pub use self::packer::Packer;
 use crate::message::{Announcement, Answer, LogEntry, Query, Signal, ToGateway};
 use crate::row::{CheckpointRow, CursorRow, InboxRow, ReachRow, UserRow};
 
@@ -64,9 +66,7 @@ pub trait Wire: Sized {
         let mut scratch = SCRATCH.take();
         self.encode_to(&mut scratch);
         let bytes = Bytes::copy_from_slice(&scratch);
-        scratch.clear();
-        scratch.shrink_to(SCRATCH_BYTES);
-        SCRATCH.set(scratch);
+        give_back(scratch);
         bytes
     }
 }
@@ -78,6 +78,12 @@ thread_local! {
 
 /// What a thread's scratch keeps: room for all but the rare large value, which gives its own back.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+fn give_back(mut scratch: Vec<u8>) {
+    scratch.clear();
+    scratch.shrink_to(SCRATCH_BYTES);
+    SCRATCH.set(scratch);
+}
 
 /// Reads a message of at most `max` bytes.
 fn parse<M: Message + Default>(what: &'static str, max: usize, bytes: &[u8]) -> Result<M, WireError> {

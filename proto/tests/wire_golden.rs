@@ -235,7 +235,7 @@ fn log_entries() -> Vec<LogEntry> {
     let deliver = EntryBody::Deliver(vec![DeliverItem {
         chat: dialog("User1", "User2"),
         version: 1 << 40,
-        to: vec![user("User1"), user("User2")],
+        to: [user("User1"), user("User2")].into(),
         events: events().into_iter().map(Arc::new).collect(),
         greet: vec![user("User1")],
     }]);

@@ -122,8 +122,8 @@ fn the_largest_command_and_the_largest_delivery_fit() {
     let item = DeliverItem {
         chat: support::samples::group(),
         version: u64::MAX,
-        to: users.clone(),
-        events: vec![event.clone(), event],
+        to: users.clone().into(),
+        events: vec![event.clone(), event].into(),
         greet: users.clone(),
     };
     // What a batch holds below 512 KiB, and one item more.

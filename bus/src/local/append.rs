@@ -11,12 +11,12 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use super::LocalOptions;
-use super::partition::{Body, HeldDelivery, Kept, Part};
+use super::partition::{HeldDelivery, Part};
 use super::soft::{Soft, dropped};
 use crate::journal::{Journal, MAX_PAYLOAD, Recovered, Sink};
 use crate::{AppendError, Position};
 
-/// What an entry takes in memory beside what its encoded form does, roughly.
+/// What an entry takes in memory whatever its size, roughly.
 const ENTRY_OVERHEAD: usize = 256;
 
 thread_local! {
@@ -103,7 +103,6 @@ impl Core {
             }
             let cost = cost(scratch.len());
             self.check_room(&entry, cost)?;
-            let body = Body::Entry(entry);
             let now = (self.options.clock)();
             let seq = {
                 let mut log = part.log.lock();
@@ -117,7 +116,7 @@ impl Core {
                 })?;
                 self.time.store(time, Ordering::Relaxed);
                 self.held.fetch_add(cost as u64, Ordering::Relaxed);
-                log.push(Kept { time, cost, body });
+                log.push(time, cost, entry, scratch);
                 seq
             };
             part.arrived.notify_waiters();
@@ -237,6 +236,7 @@ impl Sink for Core {
     }
 }
 
+/// What an entry takes in memory: encoded, and, until somebody has read it, as it is.
 pub(super) fn cost(payload: usize) -> usize {
-    payload + ENTRY_OVERHEAD
+    2 * payload + ENTRY_OVERHEAD
 }

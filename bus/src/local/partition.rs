@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use confab_chat::Timestamp;
 use confab_proto::message::{LogEntry, Logged, Signal, ToGateway};
-use confab_proto::wire::{Wire, WireError};
+use confab_proto::wire::{Packer, Wire, WireError};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use super::soft::{dropped, send};
 use crate::journal::FoundPartition;
+
+/// Entries are kept in pieces of memory of this size.
+const CHUNK: usize = 64 << 10;
 
 pub(super) struct Part {
     pub(super) log: Mutex<Log>,
@@ -36,13 +39,15 @@ impl Part {
         let keep = |record: crate::journal::Found| Kept {
             time: record.time,
             cost: super::append::cost(record.payload.len()),
-            body: Body::Bytes(record.payload),
+            bytes: record.payload,
+            entry: None,
         };
         let entries: VecDeque<_> = found.records.into_iter().map(keep).collect();
         let durable = AtomicU64::new(before + entries.len() as u64);
         let log = Mutex::new(Log {
             before,
             entries,
+            packer: Packer::new(CHUNK),
             readers: Vec::new(),
             readers_made: 0,
         });
@@ -84,22 +89,43 @@ impl Part {
 }
 
 /// An entry that is not trimmed.
-#[derive(Clone)]
-pub(super) struct Kept {
-    pub(super) time: u64,
+///
+/// Until then hardly anybody reads it a second time. So what it is made of goes to its reader, who is done with it while it
+/// is still in the processor's cache, and what stays is its encoded form, one behind the other in memory.
+struct Kept {
+    time: u64,
     /// What it counts as in memory.
-    pub(super) cost: usize,
-    pub(super) body: Body,
+    cost: usize,
+    bytes: Bytes,
+    /// As this process appended it, until somebody has read it.
+    entry: Option<Arc<LogEntry>>,
 }
 
-/// An entry as this process appended it, or as the journal held it.
-#[derive(Clone)]
-pub(super) enum Body {
+/// An entry as a reader takes it.
+pub(super) struct Taken {
+    time: u64,
+    body: Body,
+}
+
+enum Body {
     Entry(Arc<LogEntry>),
     Bytes(Bytes),
 }
 
 impl Kept {
+    fn take(&mut self) -> Taken {
+        let body = match self.entry.take() {
+            Some(entry) => Body::Entry(entry),
+            None => Body::Bytes(self.bytes.clone()),
+        };
+        Taken {
+            time: self.time,
+            body,
+        }
+    }
+}
+
+impl Taken {
     pub(super) fn into_logged(self, seq: u64) -> Result<Logged, WireError> {
         let entry = match self.body {
             Body::Entry(entry) => entry,
@@ -118,6 +144,7 @@ pub(super) struct Log {
     /// The last sequence that is trimmed; the first entry here is the next one.
     before: u64,
     entries: VecDeque<Kept>,
+    packer: Packer,
     readers: Vec<(u64, VecDeque<Signal>)>,
     readers_made: u64,
 }
@@ -137,16 +164,22 @@ impl Log {
         self.before
     }
 
-    pub(super) fn push(&mut self, entry: Kept) {
-        self.entries.push_back(entry);
+    /// Keeps an entry; `bytes` is its encoded form.
+    pub(super) fn push(&mut self, time: u64, cost: usize, entry: Arc<LogEntry>, bytes: &[u8]) {
+        self.entries.push_back(Kept {
+            time,
+            cost,
+            bytes: self.packer.pack(bytes),
+            entry: Some(entry),
+        });
     }
 
     /// At most `max` entries from `seq` on; `None` if that one is trimmed.
-    pub(super) fn from(&self, seq: u64, max: usize) -> Option<Vec<Kept>> {
+    pub(super) fn from(&mut self, seq: u64, max: usize) -> Option<Vec<Taken>> {
         let skip = usize::try_from(seq.checked_sub(self.before + 1)?).ok()?;
         let end = self.entries.len().min(skip.saturating_add(max));
         Some(if skip < end {
-            self.entries.range(skip..end).cloned().collect()
+            self.entries.range_mut(skip..end).map(Kept::take).collect()
         } else {
             Vec::new()
         })
@@ -156,6 +189,9 @@ impl Log {
         let upto = upto.min(self.next_seq() - 1);
         let count = usize::try_from(upto.saturating_sub(self.before)).unwrap_or(usize::MAX);
         let entries: Vec<_> = self.entries.drain(..count.min(self.entries.len())).collect();
+        if self.entries.is_empty() {
+            self.packer = Packer::new(CHUNK);
+        }
         self.before += entries.len() as u64;
         Freed {
             cost: entries.iter().map(|entry| entry.cost as u64).sum(),

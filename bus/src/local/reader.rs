@@ -6,7 +6,7 @@ use confab_chat::Partition;
 use confab_proto::message::{Logged, Signal};
 
 use super::append::Core;
-use super::partition::Kept;
+use super::partition::Taken;
 use crate::{Input, PartitionReader, Position, ReadError};
 
 /// Reads a partition of the in-process bus. There may be several of one partition: each reads all of it.
@@ -86,7 +86,7 @@ impl LocalReader {
             .core
             .part(self.partition)
             .ok_or_else(|| closed("there is no such partition"))?;
-        let (kept, signals) = {
+        let (taken, signals) = {
             let mut log = part.log.lock();
             let signals = if wanted.signals {
                 log.take_signals(self.id)
@@ -95,21 +95,21 @@ impl LocalReader {
             };
             (log.from(self.next, wanted.entries).ok_or(log.trimmed()), signals)
         };
-        let kept = kept.map_err(|trimmed| self.hole(format!("entries after {trimmed}")))?;
-        if kept.is_empty() && signals.is_empty() {
+        let taken = taken.map_err(|trimmed| self.hole(format!("entries after {trimmed}")))?;
+        if taken.is_empty() && signals.is_empty() {
             return Ok(None);
         }
         Ok(Some(Input {
-            entries: self.decode(kept)?,
+            entries: self.decode(taken)?,
             signals,
         }))
     }
 
-    fn decode(&mut self, kept: Vec<Kept>) -> Result<Vec<Logged>, ReadError> {
-        let mut entries = Vec::with_capacity(kept.len());
+    fn decode(&mut self, taken: Vec<Taken>) -> Result<Vec<Logged>, ReadError> {
+        let mut entries = Vec::with_capacity(taken.len());
         let first = self.next;
-        for (seq, kept) in (first..).zip(kept) {
-            let entry = kept.into_logged(seq);
+        for (seq, taken) in (first..).zip(taken) {
+            let entry = taken.into_logged(seq);
             entries.push(entry.map_err(|error| self.hole(format!("one that cannot be read: {error}")))?);
         }
         self.next += entries.len() as u64;

@@ -38,7 +38,7 @@ fn large(number: usize) -> LogEntry {
             chat: ChatKey::dialog(&user(1), &user(2)),
             version: 1,
             to: (0..400).map(user).collect(),
-            events: Vec::new(),
+            events: confab_chat::Events::new(),
             greet: Vec::new(),
         }]),
     }

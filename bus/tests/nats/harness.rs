@@ -155,7 +155,7 @@ pub(crate) fn large(number: u64, bytes: usize) -> LogEntry {
         chat: ChatKey::dialog(&user(1), &user(2)),
         version: n as u64,
         to: (0..100).map(user).collect(),
-        events: Vec::new(),
+        events: confab_chat::Events::new(),
         greet: Vec::new(),
     };
     LogEntry {

@@ -90,9 +90,9 @@ impl Everyone {
 }
 
 impl Changes {
-    /// The rows that show the changes to readers.
-    pub(super) fn rows(&self, context: &Context<'_>) -> Vec<Row> {
-        let mut rows: Vec<Row> = Vec::with_capacity(self.members.len() + 2);
+    /// Adds the rows that show the changes to readers.
+    pub(super) fn show(&self, context: &Context<'_>, rows: &mut Vec<Row>) {
+        rows.reserve(self.members.len() + usize::from(self.roster) + 1);
         for (user, member) in &self.members {
             rows.push(Row::Membership {
                 user: user.clone(),
@@ -103,7 +103,6 @@ impl Changes {
             rows.push(Row::Roster(self.roster_row(context)));
         }
         rows.extend(self.head_row(context).map(Row::Head));
-        rows
     }
 
     /// The members as they are afterwards, in order of id.

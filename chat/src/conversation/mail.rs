@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Delivery, Event};
+use smallvec::{SmallVec, smallvec};
+
+use crate::event::{Delivery, Event, Events, Receivers};
 use crate::ids::UserId;
 
 /// A set of the events of one version.
@@ -25,8 +27,8 @@ impl Bits {
 /// The events of one version and who gets which.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
-    events: Vec<Arc<Event>>,
-    parcels: Vec<(Bits, Vec<UserId>)>,
+    events: SmallVec<[Arc<Event>; 2]>,
+    parcels: SmallVec<[(Bits, Receivers); 2]>,
     greets: BTreeMap<UserId, Vec<UserId>>,
 }
 
@@ -45,7 +47,7 @@ impl Mail {
         }
         match self.parcels.iter_mut().find(|(with, _)| *with == bits) {
             Some((_, to)) => to.push(user.clone()),
-            None => self.parcels.push((bits, vec![user.clone()])),
+            None => self.parcels.push((bits, smallvec![user.clone()])),
         }
     }
 
@@ -67,12 +69,12 @@ impl Mail {
     pub(super) fn into_deliveries(mut self) -> Vec<Delivery> {
         let mut deliveries = Vec::with_capacity(self.parcels.len() + self.greets.len());
         for (bits, mut to) in std::mem::take(&mut self.parcels) {
-            let events: Vec<_> = self.chosen(bits);
+            let events = self.chosen(bits);
             if !self.greets.is_empty() {
-                to.retain(|user| match self.greets.remove(user) {
+                to.retain(|user| match self.greets.remove(&*user) {
                     Some(greet) => {
                         deliveries.push(Delivery {
-                            to: vec![user.clone()],
+                            to: smallvec![user.clone()],
                             events: events.clone(),
                             greet,
                         });
@@ -90,14 +92,14 @@ impl Mail {
             }
         }
         deliveries.extend(self.greets.into_iter().map(|(user, greet)| Delivery {
-            to: vec![user],
-            events: Vec::new(),
+            to: smallvec![user],
+            events: Events::new(),
             greet,
         }));
         deliveries
     }
 
-    fn chosen(&self, bits: Bits) -> Vec<Arc<Event>> {
+    fn chosen(&self, bits: Bits) -> Events {
         let all = self.events.iter().enumerate();
         all.filter(|(place, _)| bits.0 & (1 << place) != 0)
             .map(|(_, event)| Arc::clone(event))

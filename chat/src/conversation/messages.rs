@@ -1,5 +1,7 @@
 //! Messages: sending, editing, deleting.
 
+use std::sync::Arc;
+
 use super::changes::{Changes, Decision, Made};
 use super::context::{Context, forbidden};
 use super::mail::{Bits, Mail};
@@ -11,6 +13,9 @@ use crate::event::{Event, Reply};
 use crate::ids::{ChatKind, UserId};
 use crate::reject::{Code, Rejection};
 use crate::row::{ClientIdRow, Deletion, LastMessage, MarkKind, MessageRow, Role, Row};
+
+/// The rows of a message, as a rule: its own, the one it is known by, the sender's mark and membership, the head.
+const ROWS: usize = 5;
 
 /// What a message holds.
 #[derive(Clone, Copy)]
@@ -26,19 +31,19 @@ pub(super) struct Content<'a> {
 /// A message without a clientMessageId is known again by the id of its log entry. So that the two never meet, an
 /// entry id is written as `~e` and the id, and a client's own id as it is, except that one which starts with `~` gets
 /// `~c` before it.
-pub(super) fn dedup_key(client_message_id: Option<&str>, id: &EntryId) -> String {
+pub(super) fn dedup_key(client_message_id: Option<&str>, id: &EntryId) -> Arc<str> {
     match client_message_id {
         Some(own) => own_key(own),
-        None => format!("~e{}", id.0),
+        None => ["~e", &*id.0].concat().into(),
     }
 }
 
 /// The same of a message that has a clientMessageId.
-pub(super) fn own_key(client_message_id: &str) -> String {
+pub(super) fn own_key(client_message_id: &str) -> Arc<str> {
     if client_message_id.starts_with('~') {
-        format!("~c{client_message_id}")
+        ["~c", client_message_id].concat().into()
     } else {
-        client_message_id.to_owned()
+        client_message_id.into()
     }
 }
 
@@ -86,7 +91,8 @@ pub(super) fn new(
             version: stamp.version,
         },
     };
-    let mut rows = vec![Row::Message(row), known_by];
+    let mut rows = Vec::with_capacity(ROWS);
+    rows.extend([Row::Message(row), known_by]);
     let step = Step::new(&me, MarkKind::Read, message_id - 1);
     step.rows(sender, stamp.time, &mut rows);
     let sides = context.sides();

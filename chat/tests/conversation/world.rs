@@ -74,7 +74,7 @@ impl Key {
                 sender,
                 client_message_id,
                 ..
-            } => Self::ClientId(sender.clone(), client_message_id.clone()),
+            } => Self::ClientId(sender.clone(), client_message_id.to_string()),
             Row::Mark {
                 user, kind, up_to, ..
             } => Self::Mark(user.clone(), *kind, *up_to),

@@ -18,7 +18,11 @@ pub(super) trait Form: Sized {
 }
 
 /// The values of a list of at most `max` messages.
-pub(super) fn from_list<T: Form>(what: &str, max: usize, messages: Vec<T::Message>) -> Result<Vec<T>, Fault> {
+pub(super) fn from_list<T: Form, L: FromIterator<T>>(
+    what: &str,
+    max: usize,
+    messages: Vec<T::Message>,
+) -> Result<L, Fault> {
     if messages.len() > max {
         return Err(Fault(format!(
             "{} {what}, at most {max} are taken",

@@ -43,7 +43,7 @@ impl Form for conversation::Head {
             name: message.name,
             photo_url: message.photo_url,
             history_all: message.history_all,
-            recent: from_list("entry ids", limits::RECENT, message.recent)?
+            recent: from_list::<_, Vec<_>>("entry ids", limits::RECENT, message.recent)?
                 .into_iter()
                 .collect(),
         })

@@ -266,8 +266,8 @@ pub(crate) fn log_entry() -> impl Strategy<Value = LogEntry> {
         |(chat, version, to, events, greet)| DeliverItem {
             chat,
             version,
-            to,
-            events,
+            to: to.into(),
+            events: events.into(),
             greet,
         },
     );

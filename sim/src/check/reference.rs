@@ -44,7 +44,7 @@ pub(super) struct Reference {
 #[derive(Debug, Default)]
 struct Known {
     messages: BTreeMap<u64, MessageRow>,
-    client_ids: BTreeMap<(UserId, String), ClientIdRow>,
+    client_ids: BTreeMap<(UserId, Arc<str>), ClientIdRow>,
     marks: BTreeMap<(UserId, MarkKind, u64), Timestamp>,
 }
 
@@ -174,7 +174,7 @@ impl Reference {
         for delivery in effects.deliveries {
             for user in delivery.to {
                 let sent = self.sent.entry((user, chat.clone())).or_default();
-                sent.push((effects.version, delivery.events.clone()));
+                sent.push((effects.version, delivery.events.to_vec()));
             }
         }
     }
@@ -239,10 +239,7 @@ fn key_and_value(chat: &ChatKey, row: Row) -> (Key, Bytes) {
             sender,
             client_message_id,
             row,
-        } => (
-            Key::ClientId(chat, sender, client_message_id.into()),
-            row.encode(),
-        ),
+        } => (Key::ClientId(chat, sender, client_message_id), row.encode()),
         Row::Mark {
             user,
             kind,

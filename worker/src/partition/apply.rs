@@ -9,9 +9,9 @@ use confab_chat::mailbox::{self, At, Incoming};
 use confab_chat::{ChatKey, Command, EntryId, Op, UserId};
 use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent, RestoredActor};
 use confab_proto::row::{CursorRow, InboxRow};
-use confab_proto::wire::Wire;
 use confab_service::mistake::{self, Mistake, is_made};
-use confab_store::{Key, Range, Store, Take, Write};
+use confab_store::{Key, Range, Store, Take};
+use smallvec::SmallVec;
 
 use super::batch::Batch;
 use super::cache::Cached;
@@ -209,7 +209,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             }
             return Ok(());
         }
-        let mut mailboxes: BTreeMap<&UserId, Vec<&DeliverItem>> = BTreeMap::new();
+        let mut mailboxes: BTreeMap<&UserId, SmallVec<[&DeliverItem; 4]>> = BTreeMap::new();
         for item in items {
             for user in &item.to {
                 mailboxes.entry(user).or_default().push(item);
@@ -239,7 +239,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         if is_made(Mistake::RepeatTaken) {
             cached.state.seen.clear();
         }
-        let incoming: Vec<_> = items.iter().copied().map(incoming).collect();
+        let incoming: SmallVec<[_; 4]> = items.iter().copied().map(incoming).collect();
         let effects = mailbox::deliver(&mut cached.state, at, &incoming);
         self.meters.entries.increment(1);
         cached.changed.extend(effects.changed);
@@ -273,12 +273,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
         row: InboxRow,
         batch: &mut Batch,
     ) {
-        batch.rows.push(Write {
-            key: Key::Inbox(user.clone(), id),
-            timestamp: version,
-            value: row.encode(),
-            expires: Some(self.config.expiry(row.at)),
-        });
+        let expires = self.config.expiry(row.at);
+        let key = Key::Inbox(user.clone(), id);
+        batch.rows.event(key, version, &row, expires);
         if self.soft.sessions.has(user) {
             let event = MailboxEvent {
                 id,

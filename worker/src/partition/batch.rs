@@ -4,12 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use confab_chat::row::Row;
-use confab_chat::{ActorKey, DeviceId};
-use confab_chat::{ChatKey, Command, Delivery, GatewayId, Partition, Rejection, Reply, SessionId, UserId};
+use confab_chat::{
+    ChatKey, Command, Delivery, GatewayId, Partition, Rejection, Reply, SessionId, Timestamp, UserId,
+};
+use confab_chat::{DeviceId, Receivers};
 use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
-use confab_proto::wire::Wire;
+use confab_proto::wire::{Packer, Wire};
 use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Write};
+use smallvec::{SmallVec, smallvec};
 
 use super::bounds;
 
@@ -45,11 +48,24 @@ impl Batch {
     }
 }
 
+/// Rows of a batch are encoded into pieces of memory of this size.
+const PIECE: usize = 16 << 10;
+
 /// Rows to write, each key once: of a row that is written again in the same batch only the last form leaves.
-#[derive(Default)]
 pub(super) struct Rows {
     writes: Vec<Write>,
     places: HashMap<Key, usize>,
+    packer: Packer,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self {
+            writes: Vec::new(),
+            places: HashMap::new(),
+            packer: Packer::new(PIECE),
+        }
+    }
 }
 
 impl Rows {
@@ -58,9 +74,19 @@ impl Rows {
         self.writes.push(write);
     }
 
+    /// A row of a mailbox's events, which this batch writes once.
+    pub(super) fn event(&mut self, key: Key, timestamp: u64, row: &impl Wire, expires: Timestamp) {
+        self.writes.push(Write {
+            key,
+            timestamp,
+            value: self.packer.encode(row),
+            expires: Some(expires),
+        });
+    }
+
     /// A row of a chat. `again` where other entries of the chat may write it again.
     pub(super) fn chat(&mut self, chat: &ChatKey, version: u64, row: Row, again: bool) {
-        let write = row_write(chat, version, row);
+        let write = row_write(&mut self.packer, chat, version, row);
         if !again {
             self.writes.push(write);
             return;
@@ -79,27 +105,27 @@ impl Rows {
 }
 
 /// A row of a chat, as a version of the chat writes it.
-pub(super) fn row_write(chat: &ChatKey, version: u64, row: Row) -> Write {
+fn row_write(packer: &mut Packer, chat: &ChatKey, version: u64, row: Row) -> Write {
     let chat = chat.clone();
     let (key, value) = match row {
-        Row::Message(row) => (Key::Message(chat, row.message_id), row.encode()),
+        Row::Message(row) => (Key::Message(chat, row.message_id), packer.encode(&row)),
         Row::ClientId {
             sender,
             client_message_id,
             row,
         } => (
-            Key::ClientId(chat, sender, client_message_id.into()),
-            row.encode(),
+            Key::ClientId(chat, sender, client_message_id),
+            packer.encode(&row),
         ),
         Row::Mark {
             user,
             kind,
             up_to,
             at,
-        } => (Key::Mark(chat, user, kind, up_to), at.encode()),
-        Row::Head(row) => (Key::Head(chat), row.encode()),
-        Row::Roster(row) => (Key::Roster(chat), row.encode()),
-        Row::Membership { user, row } => (Key::Membership(user, chat), row.encode()),
+        } => (Key::Mark(chat, user, kind, up_to), packer.encode(&at)),
+        Row::Head(row) => (Key::Head(chat), packer.encode(&row)),
+        Row::Roster(row) => (Key::Roster(chat), packer.encode(&row)),
+        Row::Membership { user, row } => (Key::Membership(user, chat), packer.encode(&row)),
     };
     Write {
         key,
@@ -121,12 +147,14 @@ impl Mail {
             true => mistake::first_heard(chat.as_str(), to),
             false => to,
         };
-        let mut groups: BTreeMap<Partition, Vec<UserId>> = BTreeMap::new();
-        for user in to {
-            let actor = ActorKey::Mailbox(user);
-            let partition = actor.partition(partitions);
-            if let ActorKey::Mailbox(user) = actor {
-                groups.entry(partition).or_default().push(user);
+        let placed = |user: UserId| (user.partition(partitions), user);
+        let mut placed: SmallVec<[_; 2]> = to.into_iter().map(placed).collect();
+        placed.sort_by_key(|(partition, _)| *partition);
+        let mut groups: SmallVec<[(Partition, Receivers); 2]> = SmallVec::new();
+        for (partition, user) in placed {
+            match groups.last_mut() {
+                Some((of, group)) if *of == partition => group.push(user),
+                _ => groups.push((partition, smallvec![user])),
             }
         }
         for (partition, to) in groups {
@@ -135,7 +163,7 @@ impl Mail {
                     chat: chat.clone(),
                     version,
                     to: to.clone(),
-                    events: vec![event.clone()],
+                    events: smallvec![event.clone()],
                     greet: Vec::new(),
                 });
                 self.0.entry(partition).or_default().extend(apart);
@@ -152,7 +180,7 @@ impl Mail {
 
     /// The entries to append to each partition, in order. An item is never split, so all that one version has for one
     /// mailbox stays together; items of one version for different mailboxes may stand in two entries.
-    pub(super) fn into_entries(self) -> impl Iterator<Item = (Partition, Vec<Vec<DeliverItem>>)> {
+    pub(super) fn into_entries(self) -> impl Iterator<Item = (Partition, bounds::Runs<DeliverItem>)> {
         self.0
             .into_iter()
             .map(|(partition, items)| (partition, bounds::runs(items, item_bytes)))

@@ -3,6 +3,7 @@
 
 use confab_chat::{Event, UserId};
 use confab_proto::message::MailboxEvent;
+use smallvec::SmallVec;
 
 /// Where a message is cut.
 pub(super) const BYTES: usize = 512 * 1024;
@@ -12,9 +13,12 @@ const EVENT: usize = 1024;
 /// The same of a quote as it is when a frame is made.
 const QUOTE: usize = 512;
 
+/// A list in runs: one, as a rule.
+pub(super) type Runs<T> = SmallVec<[Vec<T>; 1]>;
+
 /// Cuts a list into runs that stay within the bound, in order. An item that exceeds it by itself is a run.
-pub(super) fn runs<T>(mut items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut runs = Vec::with_capacity(1);
+pub(super) fn runs<T>(mut items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Runs<T> {
+    let mut runs = SmallVec::new();
     while !items.is_empty() {
         let rest = items.split_off(fitting(&items, &bytes));
         runs.push(items);
@@ -77,7 +81,7 @@ mod tests {
         let sizes = vec![1, BYTES - 1, 1, BYTES, BYTES + 1, 0, 2];
         let cut = runs(sizes, |size| *size);
         assert_eq!(
-            cut,
+            cut.as_slice(),
             [
                 vec![1, BYTES - 1],
                 vec![1],

@@ -6,6 +6,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use confab_bus::Bus;
 use confab_chat::conversation::{Facts, MarkFacts, Need};
@@ -28,7 +29,7 @@ enum Found {
 /// What one chat's entries of this batch have written so far.
 #[derive(Default)]
 struct Overlay {
-    client_ids: HashMap<(UserId, String), ClientIdRow>,
+    client_ids: HashMap<(UserId, Arc<str>), ClientIdRow>,
     messages: HashMap<u64, MessageRow>,
     marks: BTreeMap<(UserId, MarkKind, u64), Timestamp>,
 }
@@ -276,8 +277,7 @@ async fn find<B: Bus, S: Store>(seams: &Seams<B, S>, chat: &ChatKey, need: &Need
             client_message_id,
             epoch_from,
         } => {
-            let id = client_message_id.as_str().into();
-            let key = Key::ClientId(chat.clone(), sender.clone(), id);
+            let key = Key::ClientId(chat.clone(), sender.clone(), client_message_id.clone());
             let row: Option<ClientIdRow> = seams.get(key).await?;
             let message = match row.filter(|row| row.version < *epoch_from) {
                 Some(row) => seams.get(Key::Message(chat.clone(), row.message_id)).await?,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use confab_chat::{DeviceId, GatewayId, SessionId, UserId};
+use smallvec::SmallVec;
 
 /// Milliseconds since the loop began.
 pub(super) type Millis = u64;
@@ -111,13 +112,13 @@ impl Sessions {
     }
 
     /// The gateways where a user has sessions, each once.
-    pub(super) fn gateways(&self, user: &UserId) -> Vec<GatewayId> {
+    pub(super) fn gateways(&self, user: &UserId) -> SmallVec<[GatewayId; 2]> {
         let sessions = self
             .0
             .get(user)
             .map(|present| &present.sessions[..])
             .unwrap_or_default();
-        let mut gateways: Vec<GatewayId> = Vec::with_capacity(sessions.len().min(2));
+        let mut gateways = SmallVec::new();
         for session in sessions {
             if !gateways.contains(&session.gateway) {
                 gateways.push(session.gateway.clone());

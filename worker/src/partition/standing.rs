@@ -15,7 +15,7 @@ use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Record, Store, Take};
 
 use super::apply::BATCH_ACTORS;
-use super::batch::row_write;
+use super::batch::Rows;
 use crate::config::Config;
 use crate::seams::{Fault, Seams, as_it_is, decode};
 
@@ -83,7 +83,7 @@ impl<B: Bus, S: Store> Seams<B, S> {
             };
             let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
             let records = self.scan(range, Take::First(page)).await?;
-            let mut again = Vec::new();
+            let mut again = Rows::default();
             for record in &records {
                 let row: MessageRow = decode(record)?;
                 from = row.message_id + 1;
@@ -91,14 +91,13 @@ impl<B: Bus, S: Store> Seams<B, S> {
                 if is_new && row.version <= before.head.version {
                     continue;
                 }
-                if is_new {
-                    let client_id = restore::client_id(&row);
-                    again.extend(client_id.map(|id| row_write(chat, row.version, id)));
+                if is_new && let Some(id) = restore::client_id(&row) {
+                    again.chat(chat, row.version, id, false);
                 }
                 again.push(as_it_is(record, None));
                 note(standing, row);
             }
-            self.write(again).await?;
+            self.write(again.take()).await?;
             let is_last = records.len() < page && from <= known + 1;
             known = known.max(from - 1);
             if is_last {

@@ -45,8 +45,8 @@ fn largest(text: usize) -> Arc<Event> {
 fn deliver(mail: &mut Mail, version: u64, text: usize) {
     let chat = ChatKey::dialog(&user("a"), &user("b"));
     let delivery = Delivery {
-        to: vec![user("a"), user("b")],
-        events: vec![largest(text), Arc::new(Event::Chats)],
+        to: [user("a"), user("b")].into(),
+        events: vec![largest(text), Arc::new(Event::Chats)].into(),
         greet: vec![user(&"g".repeat(128)); 20],
     };
     mail.post(&chat, version, delivery, 1);
@@ -89,19 +89,15 @@ fn each_partition_gets_the_receivers_that_live_there() {
     let chat = ChatKey::dialog(&user("a"), &user("b"));
     let to: Vec<UserId> = (0..100).map(|n| user(&format!("u{n}"))).collect();
     let delivery = Delivery {
-        to: to.clone(),
-        events: vec![Arc::new(Event::Chats)],
+        to: to.clone().into(),
+        events: [Arc::new(Event::Chats)].into(),
         greet: Vec::new(),
     };
     mail.post(&chat, 1, delivery, 8);
     let mut receivers = Vec::new();
     for (partition, entries) in mail.into_entries() {
         for item in entries.into_iter().flatten() {
-            assert!(
-                item.to
-                    .iter()
-                    .all(|user| ActorKey::Mailbox(user.clone()).partition(8) == partition)
-            );
+            assert!(item.to.iter().all(|user| user.partition(8) == partition));
             receivers.extend(item.to);
         }
     }

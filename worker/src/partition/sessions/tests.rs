@@ -36,7 +36,7 @@ fn a_device_has_one_session_unless_it_is_only_a_repeat() {
     assert_eq!(ended, [session("g1", 1, "phone"), session("g2", 1, "phone")]);
     let mut gateways = sessions.gateways(&user());
     gateways.sort();
-    assert_eq!(gateways, ["g1", "g2"].map(|id| GatewayId(id.into())));
+    assert_eq!(*gateways, ["g1", "g2"].map(|id| GatewayId(id.into())));
 }
 
 #[test]
