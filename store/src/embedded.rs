@@ -20,6 +20,7 @@ mod keys;
 mod merger;
 mod open;
 mod overlay;
+mod pace;
 mod place;
 mod ranges;
 mod read;

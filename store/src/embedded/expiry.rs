@@ -1,8 +1,9 @@
-//! Removes expired rows from the disk: merges leave them behind.
+//! What a merge does beside merging: it leaves expired rows behind, and keeps its pace.
 //!
-//! Readers pass over expired rows themselves, so nobody waits for this.
+//! Readers pass over expired rows themselves, so nobody waits for them to go.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,6 +11,7 @@ use confab_chat::Timestamp;
 use lsm_tree::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 
 use super::keys::{RowKey, Table};
+use super::pace::Pace;
 use super::values;
 
 /// What a merge has to know.
@@ -19,10 +21,16 @@ pub(super) struct Merging {
     pub(super) now: AtomicU64,
     /// The store is closed: a merge that is under way ends, and the tables stay as they were.
     pub(super) stopped: AtomicBool,
+    /// More tables wait to be merged than should.
+    pub(super) behind: AtomicBool,
 }
 
 /// Makes the filter of each merge.
-pub(super) struct Expiry(pub(super) Arc<Merging>);
+pub(super) struct Expiry {
+    pub(super) merging: Arc<Merging>,
+    /// Where the engine has its files.
+    pub(super) tree: PathBuf,
+}
 
 impl Factory for Expiry {
     fn name(&self) -> &'static str {
@@ -31,8 +39,9 @@ impl Factory for Expiry {
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
         Box::new(Filter {
-            now: Timestamp(self.0.now.load(Ordering::Relaxed)),
-            merging: Arc::clone(&self.0),
+            now: Timestamp(self.merging.now.load(Ordering::Relaxed)),
+            merging: Arc::clone(&self.merging),
+            pace: Pace::new(&self.tree),
         })
     }
 }
@@ -40,6 +49,7 @@ impl Factory for Expiry {
 struct Filter {
     now: Timestamp,
     merging: Arc<Merging>,
+    pace: Pace,
 }
 
 impl CompactionFilter for Filter {
@@ -47,8 +57,10 @@ impl CompactionFilter for Filter {
         if self.merging.stopped.load(Ordering::Relaxed) {
             return Err(io::Error::from(io::ErrorKind::Interrupted).into());
         }
-        let of_inbox = RowKey::table_of(item.key()) == Some(Table::Inbox);
-        if of_inbox && values::has_expired(&item.value()?, self.now) {
+        let (key, value) = (item.key(), item.value()?);
+        let hurry = self.merging.behind.load(Ordering::Relaxed);
+        self.pace.merged(key.len() + value.len(), hurry);
+        if RowKey::table_of(key) == Some(Table::Inbox) && values::has_expired(&value, self.now) {
             return Ok(Verdict::Remove);
         }
         Ok(Verdict::Keep)

@@ -16,6 +16,8 @@ use crate::StoreError;
 /// read looks into more: over 1.9 million messages merging took 8.3 µs of CPU a message with six and 4.1 with twelve, and lists
 /// of chats from such a store took the same.
 const UNMERGED: u8 = 12;
+/// With so many the merger does not keep its pace any longer.
+const BEHIND: usize = 14;
 /// With so many the saver waits for the merger.
 const MOST_UNMERGED: usize = 24;
 /// How large a merged table is, roughly.
@@ -31,7 +33,7 @@ pub(super) struct Merges {
 
 impl Merges {
     /// There is a new table.
-    pub(super) fn saved(&self) {
+    fn saved(&self) {
         *self.saved.lock() = true;
         self.wake.notify_all();
     }
@@ -85,11 +87,23 @@ impl Shared {
             self.tree
                 .compact(strategy.clone(), SeqNo::MAX)
                 .map_err(|error| store_error(&error))?;
+            self.count_unmerged();
             self.merges.ring();
             if self.tree.current_version().id() == before {
                 return Ok(());
             }
         }
+    }
+
+    /// There is a new table.
+    pub(super) fn table_saved(&self) {
+        self.count_unmerged();
+        self.merges.saved();
+    }
+
+    fn count_unmerged(&self) {
+        let behind = self.tree.l0_run_count() >= BEHIND;
+        self.merging.behind.store(behind, Ordering::Relaxed);
     }
 
     fn is_merging_stopped(&self) -> bool {

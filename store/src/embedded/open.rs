@@ -74,6 +74,10 @@ impl Shared {
         let row_bytes = options.cache_bytes / ROWS_SHARE;
         let block_cache = Cache::with_capacity_bytes(options.cache_bytes - row_bytes);
         let merging = Arc::new(Merging::default());
+        let expiry = Expiry {
+            merging: Arc::clone(&merging),
+            tree: directory.join(TREE),
+        };
         let failed = |error: &dyn std::fmt::Display| OpenError::new(directory, &error.to_string());
         // Readers see whatever is there, so nobody asks for the second.
         let (saves, seen) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
@@ -85,7 +89,7 @@ impl Shared {
             .index_block_pinning_policy(PinningPolicy::all(true))
             .filter_block_pinning_policy(PinningPolicy::all(true))
             .use_cache(Arc::new(block_cache))
-            .with_compaction_filter_factory(Some(Arc::new(Expiry(Arc::clone(&merging)))))
+            .with_compaction_filter_factory(Some(Arc::new(expiry)))
             .open()
             .map_err(|error| failed(&error))?;
         let next = tree.get_highest_seqno().map_or(0, |highest| highest + 1);

@@ -301,7 +301,7 @@ impl Shared {
         self.overlay.settle();
         metrics::counter!("confab_store_rows_saved_total").increment(rows);
         self.queue.saved(bytes);
-        self.merges.saved();
+        self.table_saved();
         Ok(())
     }
 
