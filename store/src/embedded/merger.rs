@@ -81,13 +81,13 @@ impl Shared {
             .with_table_target_size(TABLE_BYTES);
         let strategy = Arc::new(strategy);
         loop {
+            self.count_unmerged();
             let before = self.tree.current_version().id();
             self.merging.now.store(self.now().0, Ordering::Relaxed);
             // A read takes its tables once and keeps them, so nobody needs what a newer row has replaced.
             self.tree
                 .compact(strategy.clone(), SeqNo::MAX)
                 .map_err(|error| store_error(&error))?;
-            self.count_unmerged();
             self.merges.ring();
             if self.tree.current_version().id() == before {
                 return Ok(());
