@@ -95,7 +95,9 @@ async fn floor_around(before: Floor) -> Floor {
     match calibrate::calibrate().await {
         Ok(after) => before.mean(after),
         Err(error) => {
-            eprintln!("the floor after the run is not known: {error:#}");
+            eprintln!(
+                "the floor could not be measured after the run, so that of before it counts alone: {error:#}"
+            );
             before
         }
     }

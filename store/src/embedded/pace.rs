@@ -56,7 +56,7 @@ impl Pace {
     }
 
     /// Syncs the table that is being written: the newest, as a rule. Whether that succeeds is no matter here: the engine syncs it
-    /// again.
+    /// again at its end, and of an error in between the system tells everyone who had the file open, so the engine too.
     fn sync(&mut self) {
         let file = |number: u64| self.tables.join(number.to_string());
         while file(self.newest + 1).exists() {
@@ -93,5 +93,21 @@ mod tests {
         write(&["13", "14"]);
         pace.merged(STEP_BYTES, true);
         assert_eq!((pace.newest, pace.bytes), (14, 0));
+    }
+
+    #[test]
+    fn a_step_takes_its_time_and_begins_anew() {
+        let tree = tempfile::tempdir().unwrap();
+        let mut pace = Pace::new(tree.path());
+        let begun = pace.begun;
+        pace.merged(STEP_BYTES - 1, false);
+        assert_eq!(
+            (pace.begun, pace.bytes),
+            (begun, STEP_BYTES - 1),
+            "less than a step"
+        );
+        pace.merged(1, false);
+        assert!(begun.elapsed() >= STEP, "{:?}", begun.elapsed());
+        assert_eq!(pace.bytes, 0);
     }
 }
