@@ -24,6 +24,7 @@ mod pace;
 mod place;
 mod ranges;
 mod read;
+mod recent;
 mod rows;
 mod saver;
 mod values;

@@ -13,6 +13,7 @@ use super::EmbeddedOptions;
 use super::expiry::{Expiry, Merging};
 use super::merger::Merges;
 use super::overlay::Overlay;
+use super::recent::Recent;
 use super::rows::RowCache;
 use super::saver::Queue;
 use crate::StoreError;
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub(super) saves: SequenceNumberCounter,
     /// Rows of the tree that were read lately.
     pub(super) rows: RowCache,
+    /// Which rows the tree has got lately.
+    pub(super) recent: Recent,
     pub(super) merges: Merges,
     pub(super) merging: Arc<Merging>,
     /// Held until nobody has the store any more.
@@ -104,6 +107,7 @@ impl Shared {
             tree,
             saves,
             rows: RowCache::new(row_bytes),
+            recent: Recent::new(next),
             merges: Merges::default(),
             merging,
             _lock: lock,

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use confab_chat::Timestamp;
-use lsm_tree::{AbstractTree, Guard, SeqNo};
+use lsm_tree::table::filter::standard_bloom::Builder;
+use lsm_tree::{AbstractTree, Guard, SeqNo, Slice};
 
 use super::keys::{self, RowKey, Table};
 use super::open::{Shared, store_error};
@@ -48,11 +49,26 @@ impl Shared {
 
     /// The row as it is saved.
     pub(super) fn saved(&self, key: &RowKey) -> Result<Option<Stored>, StoreError> {
-        let found = self.tree.get(key.on_disk(), SeqNo::MAX);
-        let found = found.map_err(|error| store_error(&error))?;
+        let found = self.on_disk_alone(key).map_err(|error| store_error(&error))?;
         found
             .map(|bytes| Stored::from_disk(key.table(), bytes))
             .transpose()
+    }
+
+    /// As the engine looks for a row, newest tables first; but where the row is not recent, it passes over tables that are.
+    fn on_disk_alone(&self, key: &RowKey) -> lsm_tree::Result<Option<Slice>> {
+        // In this order: what these tables hold of the recent rows was made known before they were shown. Tables of later could
+        // hold the row in a form that is.
+        let version = self.tree.current_version();
+        let before = self.recent.first_without(key).unwrap_or(SeqNo::MAX);
+        let hash = Builder::get_hash(key.bytes());
+        let runs = version.iter_levels().flat_map(|level| level.iter());
+        for table in runs.filter_map(|run| run.get_for_key(key.bytes())) {
+            if let Some(row) = table.get(key.bytes(), before, hash)? {
+                return Ok((!row.is_tombstone()).then_some(row.value));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn scan(&self, range: &Range, take: Take) -> Result<Vec<Record>, StoreError> {

@@ -336,6 +336,7 @@ impl Shared {
             return Ok(0);
         }
         let (count, number) = (rows.len() as u64, self.saves.next());
+        self.recent.saving(rows.iter().map(|(key, _)| *key), number);
         let rows = rows.into_iter().map(|(key, stored)| {
             let (key, stored) = (key.on_disk().clone(), stored.on_disk().clone());
             Ok(InternalValue::from_components(

@@ -651,6 +651,46 @@ proptest! {
     }
 }
 
+/// What was saved a while ago is looked for in another way than what was saved lately.
+#[tokio::test]
+async fn a_row_is_found_however_long_ago_it_was_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let save_every = NEVER;
+    let mut store = open(
+        dir.path(),
+        EmbeddedOptions {
+            save_every,
+            ..options()
+        },
+    );
+    let key = |n: u64| Key::ClientId(dialog("ann", "bob"), user("ann"), format!("c{n}").into());
+    for number in 0..90 {
+        store
+            .write(vec![row(key(number), number + 1, "x")])
+            .await
+            .unwrap();
+        if number % 5 == 4 {
+            store.sync().await.unwrap();
+        }
+        if number == 60 {
+            store.close();
+            drop(store);
+            store = open(
+                dir.path(),
+                EmbeddedOptions {
+                    save_every,
+                    ..options()
+                },
+            );
+        }
+        for earlier in 0..=number {
+            let found = get(&store, &key(earlier)).await;
+            assert_eq!(found.map(|row| row.timestamp), Some(earlier + 1), "at {number}");
+        }
+        assert_eq!(get(&store, &key(number + 1)).await, None);
+    }
+}
+
 fn any_user() -> impl Strategy<Value = UserId> {
     "[^\\s\\p{Cc}]{1,12}".prop_filter_map("an id", |text| UserId::parse(&text).ok())
 }
