@@ -160,6 +160,17 @@ impl Log {
         self.before + self.entries.len() as u64 + 1
     }
 
+    /// Whether there is an entry from `seq` on.
+    pub(super) fn has_entry(&self, seq: u64) -> bool {
+        self.next_seq() > seq
+    }
+
+    /// Whether there is a signal for a reader.
+    pub(super) fn has_signal(&self, reader: u64) -> bool {
+        let mut readers = self.readers.iter();
+        readers.any(|(id, signals)| *id == reader && !signals.is_empty())
+    }
+
     pub(super) fn trimmed(&self) -> u64 {
         self.before
     }

@@ -6,7 +6,7 @@ use confab_chat::Partition;
 use confab_proto::message::{Logged, Signal};
 
 use super::append::Core;
-use super::partition::Taken;
+use super::partition::{Part, Taken};
 use crate::{Input, PartitionReader, Position, ReadError};
 
 /// Reads a partition of the in-process bus. There may be several of one partition: each reads all of it.
@@ -20,6 +20,8 @@ pub struct LocalReader {
     /// Up to here the one who reads is done.
     settled: u64,
     end_at_open: Position,
+    /// Others had their turn since something was taken.
+    others_went_first: bool,
 }
 
 /// What a reader asks for.
@@ -67,17 +69,21 @@ impl LocalReader {
             next: after.seq + 1,
             settled: after.seq,
             end_at_open,
+            others_went_first: false,
         })
     }
 
-    /// What there is now of what is wanted.
-    fn take(&mut self, wanted: Wanted) -> Result<Option<Input>, ReadError> {
-        // Who asks for more is done with what there was.
+    /// Who asks for more is done with what there was.
+    fn settle(&mut self) {
         let done = self.next - 1;
         if done > self.settled {
             self.core.journal.settled(done - self.settled);
             self.settled = done;
         }
+    }
+
+    /// What there is now of what is wanted.
+    fn take(&mut self, wanted: Wanted) -> Result<Option<Input>, ReadError> {
         let closed = |why: &str| ReadError::Closed(why.to_owned());
         if let Some(why) = self.core.ended() {
             return Err(closed(why));
@@ -124,24 +130,35 @@ impl LocalReader {
         }
     }
 
+    /// Whether some of what is wanted is there, or the end.
+    fn has_any(&self, part: &Part, wanted: Wanted) -> bool {
+        let log = part.log.lock();
+        let has_entry = wanted.entries > 0 && log.has_entry(self.next);
+        has_entry || wanted.signals && log.has_signal(self.id) || self.core.ended().is_some()
+    }
+
     /// Waits for some of what is wanted. Nothing is taken before the wait is over, so a caller may give up at any time.
     async fn wait(&mut self, wanted: Wanted) -> Result<Input, ReadError> {
+        self.settle();
         loop {
-            if let Some(input) = self.take(wanted)? {
-                return Ok(input);
-            }
             let core = Arc::clone(&self.core);
-            let Some(part) = core.part(self.partition) else {
-                continue;
-            };
-            let arrived = part.arrived.notified();
-            // It hears of what comes from here on, so one more look misses nothing.
+            if let Some(part) = core.part(self.partition) {
+                let arrived = part.arrived.notified();
+                // It hears of what comes from here on, so one look misses nothing.
+                if !self.has_any(part, wanted) {
+                    self.others_went_first = false;
+                    arrived.await;
+                }
+            }
+            // Whoever is about to append does so first, even where there are entries already: a batch costs more than an entry.
+            // Once: a caller who gives up each time shall get something, too.
+            if !std::mem::replace(&mut self.others_went_first, true) {
+                tokio::task::yield_now().await;
+            }
             if let Some(input) = self.take(wanted)? {
+                self.others_went_first = false;
                 return Ok(input);
             }
-            arrived.await;
-            // Whoever is about to append, does so before this task has its turn: a batch costs more than an entry.
-            tokio::task::yield_now().await;
         }
     }
 }

@@ -1,10 +1,13 @@
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Context;
 use std::time::Duration;
 
 use confab_chat::{GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, ToGateway};
+use futures_util::FutureExt;
+use futures_util::task::{self, ArcWake};
 use proptest::prelude::*;
 
 use super::{Local, LocalOptions};
@@ -75,6 +78,54 @@ async fn passes_the_suite() {
         }
     })
     .await;
+}
+
+/// Even where there are entries already, whoever is about to append does so before they are taken.
+#[tokio::test]
+async fn a_reader_lets_others_append_first() {
+    let bus = start(&SimulatedDisk::new());
+    let mut reader = open(&bus, P, Position::default()).await;
+    append(&bus, P, "one").await;
+    let (entries, _) = tokio::join!(reader.next(9), append(&bus, P, "two"));
+    assert_eq!(ids(&entries.unwrap()), ["one", "two"]);
+}
+
+/// One who has others go first each time, and is given up each time, would never read.
+#[tokio::test]
+async fn a_reader_that_is_given_up_gets_on_all_the_same() {
+    let bus = start(&SimulatedDisk::new());
+    let mut reader = open(&bus, P, Position::default()).await;
+    append(&bus, P, "one").await;
+    assert!(reader.next(9).now_or_never().is_none());
+    let entries = reader.next(9).now_or_never().unwrap();
+    assert_eq!(ids(&entries.unwrap()), ["one"]);
+}
+
+struct Woken(AtomicBool);
+
+impl ArcWake for Woken {
+    fn wake_by_ref(woken: &Arc<Self>) {
+        woken.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn who_wants_signals_waits_for_signals_alone() {
+    let bus = start(&SimulatedDisk::new());
+    let mut reader = open(&bus, P, Position::default()).await;
+    append(&bus, P, "one").await;
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = task::waker(Arc::clone(&woken));
+    let mut signals = Box::pin(reader.signals());
+    assert!(
+        signals
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    // Whoever is to be polled again at once is so after this.
+    tokio::task::yield_now().await;
+    assert!(!woken.0.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

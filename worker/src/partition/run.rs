@@ -84,7 +84,7 @@ async fn serve<B: Bus, S: Store>(
     let mut swept = Instant::now();
     let mut signals: VecDeque<Signal> = VecDeque::new();
     loop {
-        // With signals waiting the log is only asked for what is there already.
+        // With signals waiting the log is only asked for what is there already, which takes it a turn.
         let waiting = !signals.is_empty();
         let input = tokio::select! {
             biased;
@@ -99,7 +99,7 @@ async fn serve<B: Bus, S: Store>(
                 continue;
             }
             input = reader.input(owner.config.batch) => input?,
-            () = std::future::ready(()), if waiting => Input::default(),
+            () = tokio::task::yield_now(), if waiting => Input::default(),
         };
         owner.soft.turn(owner.config.missed_after());
         owner.take(&input.entries).await?;
