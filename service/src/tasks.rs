@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -31,6 +32,15 @@ impl Tasks {
     {
         let span = tracing::info_span!(parent: None, "task", name);
         tokio::spawn(self.tracker.track_future(task.instrument(span)));
+    }
+
+    /// As [`spawn`](Self::spawn), on a given runtime.
+    pub fn spawn_on<F>(&self, runtime: &Handle, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let span = tracing::info_span!(parent: None, "task", name);
+        self.tracker.spawn_on(task.instrument(span), runtime);
     }
 
     /// Spawns a task without a span of its own: for the many (one a socket), where the span would cost memory.

@@ -2,7 +2,6 @@
 //! taken apart in order.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -22,6 +21,7 @@ use crate::exit::{Code, Failure, OrFail};
 use crate::front::Front;
 use crate::gateway;
 use crate::settings::Settings;
+use crate::threads::{self, QueryThreads};
 
 /// How often the journal's oldest segments are looked at.
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
@@ -35,6 +35,7 @@ pub(crate) struct Embedded {
     worker: Worker,
     front: Front<Local>,
     keeper: Keeper,
+    _query_threads: QueryThreads,
 }
 
 /// The journal's progress, as the tables ask for it.
@@ -63,6 +64,9 @@ impl Embedded {
         let (bus, tables) = open(settings, directory)?;
         let keeper = Keeper::start(bus.clone(), tables.clone())?;
         let mut worker = confab_worker::Config::new(&run);
+        let query_threads =
+            QueryThreads::start(worker.query_tasks).or_fail(Code::Fault, "threads for queries")?;
+        worker.query_runtime = query_threads.handle();
         worker.inbox_retention = settings.event_retention.0;
         worker.rows_follow_log = true;
         worker.alone_since = Some(Timestamp(clock::now_millis()));
@@ -75,6 +79,7 @@ impl Embedded {
             worker,
             front,
             keeper,
+            _query_threads: query_threads,
         })
     }
 
@@ -138,9 +143,8 @@ fn open(settings: &Settings, directory: &DataDir) -> Result<(Local, Tables), Fai
 /// How many partitions a new log gets: as many loops as cores can run. More of them only make smaller batches: on two cores a
 /// message costs 16% more with eight.
 fn partitions() -> u16 {
-    let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     // Below a small number by construction.
-    u16::try_from(cores.clamp(2, 64)).unwrap_or(64)
+    u16::try_from(threads::cores().clamp(2, 64)).unwrap_or(64)
 }
 
 /// The thread that lets go of the journal's segments that nobody needs.

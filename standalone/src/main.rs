@@ -17,6 +17,7 @@ mod recover;
 mod schema;
 mod serve;
 mod settings;
+mod threads;
 mod token;
 
 use std::io::Write;

@@ -13,13 +13,13 @@ use std::time::Duration;
 use confab_service::{Admin, Health, Signals, Stop, Tasks, telemetry};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::allocator;
 use crate::cluster::Cluster;
 use crate::data_dir::{DataDir, Lock};
 use crate::embedded::Embedded;
 use crate::exit::{Code, Failure, OrFail};
 use crate::health as endpoint;
 use crate::settings::{AdminListen, LogFormat, Settings};
+use crate::threads;
 
 mod greeting;
 
@@ -131,11 +131,8 @@ pub(crate) fn run(role: Role, settings: &Settings) -> Result<ExitCode, Failure> 
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     telemetry::start(format, &settings.log).or_fail(Code::Setting, "log")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_park(allocator::give_back)
-        .build();
-    let runtime = runtime.or_fail(Code::Fault, "runtime")?;
+    let beside_tables = role == Role::Serve && settings.is_embedded();
+    let runtime = threads::runtime(beside_tables).or_fail(Code::Fault, "runtime")?;
     let outcome = runtime.block_on(serve(role, settings));
     runtime.shutdown_timeout(LEFTOVERS);
     outcome

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confab_chat::{Partition, Timestamp};
+use tokio::runtime::Handle;
 
 /// Which partitions a worker owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Config {
     pub inbox_retention: Duration,
     /// How many queries are answered at a time.
     pub query_tasks: usize,
+    /// Where they are answered, if not on the runtime that the worker is started on. It has to run until the worker has ended.
+    pub query_runtime: Option<Handle>,
     /// After how long without a heartbeat a gateway's session counts as gone.
     pub heartbeat_silence: Duration,
     /// How long gateways are given to attach their sessions again where a partition has a new owner: for so long no
@@ -76,6 +79,7 @@ impl Config {
             flush_every: Duration::from_millis(250),
             inbox_retention: Duration::from_secs(7 * 24 * 3600),
             query_tasks: 16,
+            query_runtime: None,
             // Two beats of 10 s missed, and a little for the way; the sweep runs every second. Together below 25 s.
             heartbeat_silence: Duration::from_secs(22),
             reattach: Duration::from_secs(1),

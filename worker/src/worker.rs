@@ -7,6 +7,7 @@ use confab_bus::{Bus, WorkerEnd};
 use confab_chat::Partition;
 use confab_service::Tasks;
 use confab_store::Store;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::peers::Peers;
 use crate::query;
 use crate::seams::Seams;
 
-/// A running worker. It ends with [`Worker::shutdown`]; one that is only dropped runs on until its runtime ends.
+/// A running worker. It ends with [`Worker::shutdown`]; one that is only dropped runs on until its runtimes end.
 #[derive(Debug)]
 pub struct Worker {
     tasks: Tasks,
@@ -43,6 +44,7 @@ impl Worker {
             announcements,
         } = end;
         let queries = Arc::new(tokio::sync::Mutex::new(queries));
+        let runtime = config.query_runtime.clone().unwrap_or_else(Handle::current);
         let peers = Peers::of(&config.name);
         for _ in 0..config.query_tasks.max(1) {
             let answering = query::answer_all(
@@ -53,7 +55,7 @@ impl Worker {
                 queries.clone(),
                 tasks.stopping().clone(),
             );
-            tasks.spawn("query", abandonable(abandon.clone(), answering));
+            tasks.spawn_on(&runtime, "query", abandonable(abandon.clone(), answering));
         }
         let shared = Shared::new(Seams { bus, store }, config, health.clone());
         let (leave, left) = (CancellationToken::new(), CancellationToken::new());

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use confab_bus::Bus;
 use confab_chat::{Op, Timestamp};
-use confab_proto::message::{Profile, QueryKind, Signal};
-use confab_worker::Worker;
+use confab_proto::message::{Profile, Query, QueryKind, Signal};
+use confab_worker::{Config, Worker};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use crate::support::meeting::Meeting;
@@ -204,4 +206,40 @@ async fn a_list_that_takes_long_holds_no_other_one_up() {
     let (ann, bob) = tokio::join!(world.chats("ann"), world.chats("bob"));
     assert_eq!(ann, bob, "neither has a chat");
     worker.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn queries_that_wait_hold_no_message_up() {
+    let mut world = World::new().await;
+    // Nobody runs it yet: as if each of its threads waited for the disk.
+    let reads = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let query_runtime = Some(reads.handle().clone());
+    let worker = world
+        .start(Config {
+            query_runtime,
+            ..config("w1")
+        })
+        .await;
+    let asked = Query {
+        user: user("alice"),
+        what: QueryKind::Chats {
+            count: 9,
+            before: None,
+        },
+    };
+    let bus = world.bus.clone();
+    let mut list = Box::pin(async move { bus.query(asked).await });
+    assert!((&mut list).now_or_never().is_none());
+    assert_eq!(world.say("alice", &dialog("alice", "bob"), "x").await, 1);
+    assert!((&mut list).now_or_never().is_none());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || reads.block_on(stopped));
+    let list = in_time("the list", list).await.unwrap().unwrap();
+    assert_eq!(names(&serde_json::from_slice(&list).unwrap()), ["bob"]);
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    drop(stop);
+    assert!(thread.join().unwrap().is_err());
 }
