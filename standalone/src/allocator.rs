@@ -13,8 +13,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// `mi_option_purge_delay` of mimalloc.h, which the bindings leave out.
 const PURGE_DELAY: mi_option_t = 15;
-/// How long memory that is free stays with the process: to take it from the system again costs more than to keep it.
-const KEPT_MS: c_long = 100;
+/// How long memory that is free stays with the process: to take it from the system again costs more than to keep it. At full load
+/// rows are saved every one or two seconds, and those that come next need as much memory as these gave back.
+const KEPT_MS: c_long = 2000;
 /// How often a thread looks for what it can give back.
 const EVERY: Duration = Duration::from_millis(200);
 
