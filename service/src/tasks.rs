@@ -25,13 +25,11 @@ impl Tasks {
     }
 
     /// Spawns a task under a name that its logs carry.
-    #[expect(clippy::disallowed_methods, reason = "this is its one home")]
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let span = tracing::info_span!(parent: None, "task", name);
-        tokio::spawn(self.tracker.track_future(task.instrument(span)));
+        self.spawn_on(&Handle::current(), name, task);
     }
 
     /// As [`spawn`](Self::spawn), on a given runtime.

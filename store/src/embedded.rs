@@ -8,7 +8,8 @@
 //! and leaves behind what has expired.
 //!
 //! **A read** takes the rows of the overlay first and those on disk after that (a row leaves the overlay only when it is on
-//! disk), and of each key the one that stands. A read that goes to the disk blocks its thread for as long as that takes.
+//! disk), and of each key the one that stands. A read that goes to the disk blocks its thread for as long as that takes. That a row is
+//! not there, as most that are looked for before they are made, is known for the latest tables without looking (`recent`).
 //!
 //! **The engine** is lsm-tree: tables, their filters, caches and merges, and the manifest that says which tables there are. A
 //! database around it (fjall, before) has a journal and sorted tables in memory of its own, a second time what the log and the

@@ -655,14 +655,17 @@ proptest! {
 #[tokio::test]
 async fn a_row_is_found_however_long_ago_it_was_saved() {
     let dir = tempfile::tempdir().unwrap();
-    let save_every = NEVER;
-    let mut store = open(
-        dir.path(),
-        EmbeddedOptions {
-            save_every,
-            ..options()
-        },
-    );
+    let reopened = || {
+        let save_every = NEVER;
+        open(
+            dir.path(),
+            EmbeddedOptions {
+                save_every,
+                ..options()
+            },
+        )
+    };
+    let mut store = reopened();
     let key = |n: u64| Key::ClientId(dialog("ann", "bob"), user("ann"), format!("c{n}").into());
     for number in 0..90 {
         store
@@ -675,13 +678,7 @@ async fn a_row_is_found_however_long_ago_it_was_saved() {
         if number == 60 {
             store.close();
             drop(store);
-            store = open(
-                dir.path(),
-                EmbeddedOptions {
-                    save_every,
-                    ..options()
-                },
-            );
+            store = reopened();
         }
         for earlier in 0..=number {
             let found = get(&store, &key(earlier)).await;
