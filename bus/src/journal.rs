@@ -153,7 +153,7 @@ struct Shared {
     committed: AtomicU64,
     /// What others are about to make of entries appended already, counted by entries.
     unsettled: AtomicU64,
-    /// The committer waits for that.
+    /// The committer waits for that, or for records that it is not told of before.
     gathering: AtomicBool,
     sealed: Mutex<VecDeque<Sealed>>,
     /// The names of files that are ready to become segments.
@@ -247,7 +247,8 @@ impl Journal {
         pending.time = time;
         record::push(&mut pending.bytes, partition, seq, time, payload);
         self.0.appended.fetch_add(1, Ordering::Release);
-        if std::mem::take(&mut pending.sleeping) {
+        // Where nothing is to be settled nobody else tells a committer that waits for that.
+        if std::mem::take(&mut pending.sleeping) || self.0.is_settled() {
             drop(pending);
             self.0.wake.notify_one();
         }
@@ -265,8 +266,10 @@ impl Journal {
         let before = self.0.unsettled.fetch_sub(entries, Ordering::SeqCst);
         if before == entries && self.0.gathering.load(Ordering::SeqCst) {
             // Under the lock the committer is either before its look at the count or in its wait.
-            drop(self.0.pending.lock());
-            self.0.wake.notify_one();
+            let has_records = !self.0.pending.lock().bytes.is_empty();
+            if has_records {
+                self.0.wake.notify_one();
+            }
         }
     }
 
@@ -314,6 +317,11 @@ impl Journal {
 }
 
 impl Shared {
+    /// Whether the committer waits for what follows, and nothing does.
+    fn is_settled(&self) -> bool {
+        self.gathering.load(Ordering::SeqCst) && self.unsettled.load(Ordering::SeqCst) == 0
+    }
+
     /// Takes a segment's name away, durably: only then may it be written over.
     fn let_go(&self, name: &str, capacity: u64) -> io::Result<()> {
         let wanted = capacity == self.segment_bytes && self.spares.lock().len() < SPARES;

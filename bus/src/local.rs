@@ -72,8 +72,9 @@ impl LocalOptions {
             clock,
             partitions: 8,
             segment_bytes: 32 << 20,
-            // About what the sync takes that is saved.
-            gather: Duration::from_micros(200),
+            // With little load what follows is there within some tens of microseconds, with much load after about this long:
+            // a committer that gives up before that makes two syncs, and the gateway two frames, where one would do.
+            gather: Duration::from_millis(2),
             memory_bytes: 256 << 20,
             signals: 16 * 1024,
             deliveries: 64 * 1024,

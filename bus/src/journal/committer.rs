@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
@@ -91,36 +90,40 @@ impl Committer {
         self.join_spare();
     }
 
-    /// Takes all that is pending, waiting for some. False once the journal is closed and nothing is left.
+    /// Takes all that is pending, waiting for some, and, not for long, until all that follows from it is pending too: one sync
+    /// for a command and the deliveries that it leads to, instead of one each. False once the journal is closed and nothing is left.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
-        // Whoever is about to append goes first: on a busy machine that makes the groups larger, on an idle one it costs
-        // nothing.
-        std::thread::yield_now();
-        let mut pending = self.shared.pending.lock();
-        while pending.bytes.is_empty() {
-            if pending.closed {
-                return false;
-            }
-            pending.sleeping = true;
-            self.shared.wake.wait(&mut pending);
+        let shared = &*self.shared;
+        let unfinished = |pending: &mut Pending| {
+            !pending.closed && (pending.bytes.is_empty() || shared.unsettled.load(Ordering::SeqCst) > 0)
+        };
+        let wait = |pending: &mut MutexGuard<'_, Pending>| {
+            shared.wake.wait_while_for(pending, unfinished, shared.gather);
+        };
+        let mut pending = shared.pending.lock();
+        if !pending.bytes.is_empty() {
+            // Whoever is about to append goes first: on a busy machine that makes the groups larger.
+            MutexGuard::unlocked(&mut pending, std::thread::yield_now);
         }
-        pending.sleeping = false;
-        self.gather(&mut pending);
+        shared.gathering.store(true, Ordering::SeqCst);
+        if pending.bytes.is_empty() {
+            // Where commits follow each other closely it hears only of the end: so it is woken once for each, not twice.
+            wait(&mut pending);
+            self.sleep(&mut pending);
+        }
+        wait(&mut pending);
+        shared.gathering.store(false, Ordering::SeqCst);
         std::mem::swap(&mut pending.bytes, batch);
-        true
+        !batch.is_empty()
     }
 
-    /// Waits, not for long, until all that follows from what is pending is pending too: one sync for a command and the
-    /// deliveries that it leads to, instead of one each.
-    fn gather(&self, pending: &mut MutexGuard<'_, Pending>) {
-        let until = Instant::now() + self.shared.gather;
-        self.shared.gathering.store(true, Ordering::SeqCst);
-        while self.shared.unsettled.load(Ordering::SeqCst) > 0 && !pending.closed {
-            if self.shared.wake.wait_until(pending, until).timed_out() {
-                break;
-            }
+    /// Waits until anything is pending, or the journal is closed.
+    fn sleep(&self, pending: &mut MutexGuard<'_, Pending>) {
+        while pending.bytes.is_empty() && !pending.closed {
+            pending.sleeping = true;
+            self.shared.wake.wait(pending);
         }
-        self.shared.gathering.store(false, Ordering::SeqCst);
+        pending.sleeping = false;
     }
 
     /// Writes and syncs records, in as many segments as they need.

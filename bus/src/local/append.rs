@@ -38,6 +38,8 @@ pub(super) struct Core {
     failed: OnceLock<String>,
     /// Rings at every commit, and at the end.
     pub(super) progress: Notify,
+    /// Rings at the end alone: whoever waits for that is not woken by every commit.
+    over: Notify,
     pub(super) blocked: Mutex<()>,
     pub(super) unblock: Condvar,
 }
@@ -69,6 +71,7 @@ impl Core {
             ended: OnceLock::new(),
             failed: OnceLock::new(),
             progress: Notify::new(),
+            over: Notify::new(),
             blocked: Mutex::new(()),
             unblock: Condvar::new(),
         }
@@ -191,11 +194,11 @@ impl Core {
 
     pub(super) async fn failure(&self) -> String {
         loop {
-            let progress = self.progress.notified();
+            let over = self.over.notified();
             if let Some(why) = self.failed() {
                 return why.to_owned();
             }
-            progress.await;
+            over.await;
         }
     }
 
@@ -207,6 +210,7 @@ impl Core {
             part.arrived.notify_waiters();
         }
         self.ring();
+        self.over.notify_waiters();
     }
 
     fn ring(&self) {

@@ -165,6 +165,18 @@ async fn a_command_and_what_follows_from_it_share_a_sync() {
     soon("a commit", bus.horizon().wait(5)).await.unwrap();
 }
 
+/// Of the first entry the committer is told at once; of the others it would rather hear once all is settled.
+#[tokio::test]
+async fn who_makes_nothing_of_an_entry_keeps_no_commit_waiting_for_long() {
+    let bus = start(&SimulatedDisk::new());
+    let mut reader = open(&bus, P, Position::default()).await;
+    for count in 1..=3 {
+        append(&bus, P, "kept").await;
+        assert_eq!(read(&mut reader, 1).await.len(), 1);
+        soon("a commit", bus.horizon().wait(count)).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passes_the_suite_on_threads_and_a_real_directory() {
     let dir = tempfile::tempdir().unwrap();
