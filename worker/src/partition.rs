@@ -41,6 +41,7 @@ mod typing;
 
 use std::future::Future;
 use std::hash::Hash;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,7 +68,7 @@ use signals::Soft;
 const LOGIC: u32 = 1;
 /// How many reads or writes a loop has under way at a time.
 const CONCURRENCY: usize = 64;
-/// So few are polled together as they are, without an allocation for each.
+/// So many are polled together as they are, without an allocation for each. (With more `try_join_all` makes one for each.)
 const FEW: usize = 30;
 /// How long to wait before a loop that has lost its log begins again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -194,14 +195,21 @@ async fn concurrently<F, T>(mut futures: Vec<F>) -> Result<Vec<T>, Fault>
 where
     F: Future<Output = Result<T, Fault>>,
 {
-    if futures.len() <= FEW {
-        return match futures.len() {
-            0 => Ok(Vec::new()),
-            1 => Ok(vec![futures.remove(0).await?]),
-            _ => try_join_all(futures).await,
-        };
+    match futures.len() {
+        0 => return Ok(Vec::new()),
+        1 => return Ok(vec![futures.remove(0).await?]),
+        2..=FEW => return try_join_all(futures).await,
+        _ => {}
     }
-    stream::iter(futures).buffered(CONCURRENCY).try_collect().await
+    let mut futures = futures.into_iter();
+    let groups = iter::from_fn(|| {
+        let group: Vec<_> = futures.by_ref().take(FEW).collect();
+        (!group.is_empty()).then(|| try_join_all(group))
+    });
+    stream::iter(groups)
+        .buffered(CONCURRENCY.div_ceil(FEW))
+        .try_concat()
+        .await
 }
 
 impl<B: Bus, S: Store> Seams<B, S> {

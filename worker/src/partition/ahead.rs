@@ -1,9 +1,10 @@
 //! What the log says of actors that are of an earlier epoch: the proposals of what they begin this one with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use confab_chat::{ActorKey, EntryId, Timestamp};
 use confab_proto::message::{EntryBody, Logged, Restored, RestoredActor};
+use foldhash::HashMap;
 
 use crate::seams::Fault;
 
@@ -42,7 +43,7 @@ impl Ahead {
     pub(super) fn after(upto: u64) -> Self {
         Self {
             upto,
-            proposals: HashMap::new(),
+            proposals: HashMap::default(),
         }
     }
 

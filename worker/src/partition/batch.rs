@@ -1,7 +1,7 @@
 //! What a batch of entries does to the world, gathered while they are applied: rows first, then answers, deliveries to
 //! mailboxes, and frames.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use confab_chat::row::Row;
 use confab_chat::{
@@ -12,6 +12,7 @@ use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
 use confab_proto::wire::{Packer, Wire};
 use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Write};
+use foldhash::HashMap;
 use smallvec::{SmallVec, smallvec};
 
 use super::bounds;
@@ -62,7 +63,7 @@ impl Default for Rows {
     fn default() -> Self {
         Self {
             writes: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             packer: Packer::new(PIECE),
         }
     }

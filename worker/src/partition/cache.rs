@@ -5,13 +5,15 @@
 //!
 //! No entry is applied to a state of an earlier epoch: it is restored before it is taken in.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use confab_chat::ActorKey;
 use confab_store::{Key, Record, StatePart, Write};
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use lru::LruCache;
 
 use crate::seams::Fault;
@@ -127,7 +129,7 @@ pub(crate) struct Cache<T: Stored> {
     /// In the hands of the current batch, or changed since the last flush.
     dirty: HashMap<T::Id, Box<Cached<T>>>,
     /// As they stand in the store.
-    clean: LruCache<T::Id, Box<Cached<T>>>,
+    clean: LruCache<T::Id, Box<Cached<T>>, RandomState>,
     /// The log's epoch.
     epoch: u32,
 }
@@ -137,8 +139,8 @@ impl<T: Stored> Cache<T> {
     pub(crate) fn new(capacity: usize, epoch: u32) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Self {
-            dirty: HashMap::new(),
-            clean: LruCache::new(capacity),
+            dirty: HashMap::default(),
+            clean: LruCache::with_hasher(capacity, RandomState::default()),
             epoch,
         }
     }
@@ -219,13 +221,12 @@ impl<T: Stored> Cache<T> {
     }
 
     /// What is to be written, one batch an actor.
-    pub(crate) fn writes(&self) -> Vec<(ActorKey, Vec<Write>)> {
-        let dirty = self.dirty.iter().map(|(id, cached)| {
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (ActorKey, Vec<Write>)> + use<'_, T> {
+        self.dirty.iter().map(|(id, cached)| {
             let actor = T::actor(id);
             let writes = cached.writes(&actor);
             (actor, writes)
-        });
-        dirty.collect()
+        })
     }
 
     /// All of it is written.

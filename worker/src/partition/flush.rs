@@ -9,7 +9,7 @@ use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Store, Write};
 
-use super::Owner;
+use super::{FEW, Owner};
 use crate::seams::Fault;
 
 /// Dates the rows that say how far a partition is: grows with every entry, and with every epoch.
@@ -43,15 +43,20 @@ impl<B: Bus, S: Store> Owner<B, S> {
     }
 
     /// Writes the changed states.
+    ///
+    /// A lot at a time: all of them at once took pages that the system had to clear first, and kept waiting whoever shares the
+    /// thread, for milliseconds where nothing of it waits.
     pub(super) async fn write_states(&self) -> Result<(), Fault> {
-        let mut states = self.chats.writes();
-        states.append(&mut self.mailboxes.writes());
-        self.meters.flushed.increment(states.len() as u64);
-        let seams = &self.seams;
-        let writes = states
-            .into_iter()
-            .map(|(actor, parts)| seams.write_state(actor, parts));
-        super::concurrently(writes.collect()).await?;
+        let states = self.chats.writes().chain(self.mailboxes.writes());
+        let mut writes = states
+            .map(|(actor, parts)| self.seams.write_state(actor, parts))
+            .peekable();
+        while writes.peek().is_some() {
+            let lot: Vec<_> = writes.by_ref().take(FEW).collect();
+            self.meters.flushed.increment(lot.len() as u64);
+            super::concurrently(lot).await?;
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 
