@@ -9,7 +9,7 @@ use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Store, Write};
 
-use super::{FEW, Owner};
+use super::{CONCURRENCY, Owner};
 use crate::seams::Fault;
 
 /// Dates the rows that say how far a partition is: grows with every entry, and with every epoch.
@@ -52,7 +52,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             .map(|(actor, parts)| self.seams.write_state(actor, parts))
             .peekable();
         while writes.peek().is_some() {
-            let lot: Vec<_> = writes.by_ref().take(FEW).collect();
+            let lot: Vec<_> = writes.by_ref().take(CONCURRENCY).collect();
             self.meters.flushed.increment(lot.len() as u64);
             super::concurrently(lot).await?;
             tokio::task::yield_now().await;
