@@ -39,7 +39,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -170,6 +170,8 @@ struct Pending {
     bytes: Vec<u8>,
     /// The time of the last record.
     time: u64,
+    /// When the first of them came.
+    since: Option<Instant>,
     /// The committer waits to be woken.
     sleeping: bool,
     closed: bool,
@@ -245,6 +247,7 @@ impl Journal {
         }
         let time = pending.time.max(now);
         pending.time = time;
+        pending.since.get_or_insert_with(Instant::now);
         record::push(&mut pending.bytes, partition, seq, time, payload);
         self.0.appended.fetch_add(1, Ordering::Release);
         // Where nothing is to be settled nobody else tells a committer that waits for that.

@@ -84,6 +84,10 @@ pub trait PartitionReader: Send + 'static {
     /// [`signals`](Self::signals) gives them): one wait and one wake-up for a loop that takes either. Cancel-safe.
     fn input(&mut self, max: usize) -> impl Future<Output = Result<Input, ReadError>> + Send;
 
+    /// All that was read is dealt with, and what follows from it appended. Who asks for more says so by that; this is for those
+    /// who do something else first, which a commit should not wait for.
+    fn settled(&mut self) {}
+
     /// The last entry of the log when the reader was opened; 0 for none. The owner is ready once it has applied it.
     fn end_at_open(&self) -> Position;
 }

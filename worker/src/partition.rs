@@ -207,7 +207,7 @@ where
         (!group.is_empty()).then(|| try_join_all(group))
     });
     stream::iter(groups)
-        .buffered(CONCURRENCY.div_ceil(FEW))
+        .buffered(CONCURRENCY / FEW)
         .try_concat()
         .await
 }

@@ -97,9 +97,6 @@ impl Committer {
         let unfinished = |pending: &mut Pending| {
             !pending.closed && (pending.bytes.is_empty() || shared.unsettled.load(Ordering::SeqCst) > 0)
         };
-        let wait = |pending: &mut MutexGuard<'_, Pending>| {
-            shared.wake.wait_while_for(pending, unfinished, shared.gather);
-        };
         let mut pending = shared.pending.lock();
         if !pending.bytes.is_empty() {
             // Whoever is about to append goes first: on a busy machine that makes the groups larger.
@@ -108,10 +105,15 @@ impl Committer {
         shared.gathering.store(true, Ordering::SeqCst);
         if pending.bytes.is_empty() {
             // Where commits follow each other closely it hears only of the end: so it is woken once for each, not twice.
-            wait(&mut pending);
+            shared
+                .wake
+                .wait_while_for(&mut pending, unfinished, shared.gather);
             self.sleep(&mut pending);
         }
-        wait(&mut pending);
+        if let Some(since) = pending.since.take() {
+            let until = since + shared.gather;
+            shared.wake.wait_while_until(&mut pending, unfinished, until);
+        }
         shared.gathering.store(false, Ordering::SeqCst);
         std::mem::swap(&mut pending.bytes, batch);
         !batch.is_empty()

@@ -18,7 +18,7 @@ pub struct LocalReader {
     /// The sequence to read next.
     next: u64,
     /// Up to here the one who reads is done.
-    settled: u64,
+    settled_to: u64,
     end_at_open: Position,
     /// Others had their turn since something was taken.
     others_went_first: bool,
@@ -67,19 +67,10 @@ impl LocalReader {
             partition,
             id,
             next: after.seq + 1,
-            settled: after.seq,
+            settled_to: after.seq,
             end_at_open,
             others_went_first: false,
         })
-    }
-
-    /// Who asks for more is done with what there was.
-    fn settle(&mut self) {
-        let done = self.next - 1;
-        if done > self.settled {
-            self.core.journal.settled(done - self.settled);
-            self.settled = done;
-        }
     }
 
     /// What there is now of what is wanted.
@@ -139,7 +130,7 @@ impl LocalReader {
 
     /// Waits for some of what is wanted. Nothing is taken before the wait is over, so a caller may give up at any time.
     async fn wait(&mut self, wanted: Wanted) -> Result<Input, ReadError> {
-        self.settle();
+        self.settled();
         loop {
             let core = Arc::clone(&self.core);
             if let Some(part) = core.part(self.partition) {
@@ -196,6 +187,14 @@ impl PartitionReader for LocalReader {
         .await
     }
 
+    fn settled(&mut self) {
+        let done = self.next - 1;
+        if done > self.settled_to {
+            self.core.journal.settled(done - self.settled_to);
+            self.settled_to = done;
+        }
+    }
+
     fn end_at_open(&self) -> Position {
         self.end_at_open
     }
@@ -206,7 +205,7 @@ impl Drop for LocalReader {
         if let Some(part) = self.core.part(self.partition) {
             let mut log = part.log.lock();
             log.remove_reader(self.id);
-            self.core.journal.settled(log.next_seq() - 1 - self.settled);
+            self.core.journal.settled(log.next_seq() - 1 - self.settled_to);
         }
     }
 }

@@ -9,6 +9,7 @@ use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, ToGateway};
 use futures_util::FutureExt;
 use futures_util::task::{self, ArcWake};
 use proptest::prelude::*;
+use tokio::task::JoinSet;
 
 use super::{Local, LocalOptions};
 use crate::conformance::{
@@ -175,6 +176,60 @@ async fn who_makes_nothing_of_an_entry_keeps_no_commit_waiting_for_long() {
         assert_eq!(read(&mut reader, 1).await.len(), 1);
         soon("a commit", bus.horizon().wait(count)).await.unwrap();
     }
+}
+
+/// Nobody gives up waiting here: a commit that is not told that all is settled never comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn every_commit_is_told_that_all_is_settled() {
+    let options = LocalOptions {
+        gather: Duration::from_secs(3600),
+        ..options()
+    };
+    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
+    let unread = Partition(0);
+    let mut readers = JoinSet::new();
+    for partition in (1..=3).map(Partition) {
+        let (bus, mut reader) = (bus.clone(), open(&bus, partition, Position::default()).await);
+        readers.spawn(async move {
+            loop {
+                for _ in read(&mut reader, 4).await {
+                    append(&bus, unread, "what follows").await;
+                }
+            }
+        });
+    }
+    let mut clients = JoinSet::new();
+    for number in 0..4 {
+        let bus = bus.clone();
+        clients.spawn(async move {
+            for count in 0..500 {
+                append(&bus, Partition((number + count) % 4), "command").await;
+                let horizon = bus.horizon();
+                soon("a commit", horizon.wait(horizon.appended())).await.unwrap();
+            }
+        });
+    }
+    clients.join_all().await;
+}
+
+#[tokio::test]
+async fn who_does_something_else_first_can_say_that_all_is_settled() {
+    let options = LocalOptions {
+        gather: Duration::from_secs(3600),
+        ..options()
+    };
+    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
+    let mut reader = open(&bus, P, Position::default()).await;
+    append(&bus, P, "command").await;
+    assert_eq!(ids(&read(&mut reader, 1).await), ["command"]);
+    assert_eq!(bus.horizon().committed(), 0);
+    reader.settled();
+    soon("a commit", bus.horizon().wait(1)).await.unwrap();
+    // The end waits for nobody.
+    append(&bus, P, "never settled").await;
+    let horizon = bus.horizon();
+    drop(bus);
+    assert_eq!(horizon.committed(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,9 @@
 //! What the log says of actors that are of an earlier epoch: the proposals of what they begin this one with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use confab_chat::{ActorKey, EntryId, Timestamp};
 use confab_proto::message::{EntryBody, Logged, Restored, RestoredActor};
-use foldhash::HashMap;
 
 use crate::seams::Fault;
 
@@ -43,7 +42,7 @@ impl Ahead {
     pub(super) fn after(upto: u64) -> Self {
         Self {
             upto,
-            proposals: HashMap::default(),
+            proposals: HashMap::new(),
         }
     }
 

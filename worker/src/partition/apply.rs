@@ -1,6 +1,6 @@
 //! Applying a batch: what its entries do to chats and mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use confab_bus::Bus;
@@ -11,7 +11,6 @@ use confab_proto::message::{DeliverItem, Enroll, EntryBody, Logged, MailboxEvent
 use confab_proto::row::{CursorRow, InboxRow};
 use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Range, Store, Take};
-use foldhash::HashSet;
 use smallvec::SmallVec;
 
 use super::batch::Batch;
@@ -78,8 +77,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// Loads the states that a batch needs and that are not here. Those of an earlier epoch are left to be restored.
     async fn load(&mut self, entries: &[Logged]) -> Result<Lost, Fault> {
-        let mut chats: HashSet<&ChatKey> = HashSet::default();
-        let mut users: HashSet<&UserId> = HashSet::default();
+        let mut chats: HashSet<&ChatKey> = HashSet::new();
+        let mut users: HashSet<&UserId> = HashSet::new();
         for logged in entries {
             match &logged.entry.body {
                 EntryBody::Command(command) if !self.chats.ready(&command.chat) => {

@@ -1,7 +1,7 @@
 //! What a batch of entries does to the world, gathered while they are applied: rows first, then answers, deliveries to
 //! mailboxes, and frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use confab_chat::row::Row;
 use confab_chat::{
@@ -12,7 +12,6 @@ use confab_proto::message::{DeliverItem, DeliveryBody, MailboxEvent, ToGateway};
 use confab_proto::wire::{Packer, Wire};
 use confab_service::mistake::{self, Mistake, is_made};
 use confab_store::{Key, Write};
-use foldhash::HashMap;
 use smallvec::{SmallVec, smallvec};
 
 use super::bounds;
@@ -63,7 +62,7 @@ impl Default for Rows {
     fn default() -> Self {
         Self {
             writes: Vec::new(),
-            places: HashMap::default(),
+            places: HashMap::new(),
             packer: Packer::new(PIECE),
         }
     }

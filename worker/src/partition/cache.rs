@@ -5,15 +5,13 @@
 //!
 //! No entry is applied to a state of an earlier epoch: it is restored before it is taken in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use confab_chat::ActorKey;
 use confab_store::{Key, Record, StatePart, Write};
-use foldhash::HashMap;
-use foldhash::fast::RandomState;
 use lru::LruCache;
 
 use crate::seams::Fault;
@@ -129,7 +127,7 @@ pub(crate) struct Cache<T: Stored> {
     /// In the hands of the current batch, or changed since the last flush.
     dirty: HashMap<T::Id, Box<Cached<T>>>,
     /// As they stand in the store.
-    clean: LruCache<T::Id, Box<Cached<T>>, RandomState>,
+    clean: LruCache<T::Id, Box<Cached<T>>>,
     /// The log's epoch.
     epoch: u32,
 }
@@ -139,8 +137,8 @@ impl<T: Stored> Cache<T> {
     pub(crate) fn new(capacity: usize, epoch: u32) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Self {
-            dirty: HashMap::default(),
-            clean: LruCache::with_hasher(capacity, RandomState::default()),
+            dirty: HashMap::new(),
+            clean: LruCache::new(capacity),
             epoch,
         }
     }

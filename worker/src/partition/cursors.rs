@@ -2,13 +2,14 @@
 //!
 //! A cursor lost in a crash is an old one: the device gets events again that it had acknowledged, never too few.
 
+use std::collections::HashMap;
+
 use confab_bus::Bus;
 use confab_chat::limits::DEVICES;
 use confab_chat::{DeviceId, Timestamp, UserId};
 use confab_proto::row::CursorRow;
 use confab_proto::wire::Wire;
 use confab_store::{Key, Record, Store, Write};
-use foldhash::HashMap;
 
 use crate::config::Config;
 use crate::seams::{Fault, Seams, as_it_is, decode};

@@ -4,8 +4,8 @@
 //! Rows in the store may be ahead of the state (during a replay, or by another owner); the chat itself ignores what
 //! is not older than its entry.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use confab_bus::Bus;
@@ -15,7 +15,6 @@ use confab_chat::row::{ClientIdRow, MarkKind, MessageRow, Row};
 use confab_chat::{ChatKey, Timestamp, UserId};
 use confab_service::mistake::{Mistake, is_made};
 use confab_store::{Key, Range, Record, Store, Take};
-use foldhash::HashMap;
 
 use crate::seams::{Fault, Seams, decode};
 

@@ -1,7 +1,7 @@
 //! Events as they are sent again from an inbox, and what is filled into events when a frame is made: quoted text as it
 //! now is, and nothing of what was deleted since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use confab_bus::Bus;
@@ -11,7 +11,6 @@ use confab_chat::{ChatKey, Event, UserId};
 use confab_proto::message::{MailboxEvent, Quoted};
 use confab_proto::row::InboxRow;
 use confab_store::{Key, Range, Store, Take};
-use foldhash::HashMap;
 
 use super::bounds;
 use crate::seams::{Fault, Seams, decode};

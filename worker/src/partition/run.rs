@@ -103,6 +103,7 @@ async fn serve<B: Bus, S: Store>(
         };
         owner.soft.turn(owner.config.missed_after());
         owner.take(&input.entries).await?;
+        reader.settled();
         signals.extend(input.signals);
         if !signals.is_empty() {
             let turn = signals.len().min(SIGNALS);

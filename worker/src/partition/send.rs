@@ -3,12 +3,13 @@
 //! Appends to one partition go out one after the other, the next when the last is acknowledged, so that the first copy
 //! of every item arrives in the chat's order. Different partitions do not wait for each other.
 
+use std::collections::HashMap;
+
 use confab_bus::Bus;
 use confab_chat::{EntryId, GatewayId, Partition, UserId};
 use confab_proto::message::{DeliveryBody, EntryBody, LogEntry, Logged, MailboxEvent, ToGateway};
 use confab_service::mistake::{Mistake, is_made};
 use confab_store::Store;
-use foldhash::HashMap;
 use futures_util::future::try_join;
 
 use super::batch::{Batch, Mail};

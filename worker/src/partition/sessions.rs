@@ -3,10 +3,10 @@
 //! All of it is soft: a gateway says it again with every heartbeat. It is kept small, since there is one of these for
 //! every connected user; a mailbox's state is not part of it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use confab_chat::{DeviceId, GatewayId, SessionId, UserId};
-use foldhash::HashMap;
 use smallvec::SmallVec;
 
 /// Milliseconds since the loop began.

@@ -3,11 +3,11 @@
 //! A loop that begins knows no sessions, and one that was not running knows old ones. Both take nobody for gone before
 //! gateways have had time to say otherwise.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use confab_chat::{GatewayId, SessionId, UserId};
 use confab_proto::message::{Attach, Signal};
-use foldhash::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::cursors::{Clock, Cursors};
@@ -56,9 +56,9 @@ impl Default for Soft {
             cursors: Cursors::default(),
             clock: Clock::default(),
             throttle: Throttle::default(),
-            pending: HashMap::default(),
+            pending: HashMap::new(),
             early: Vec::new(),
-            connected: HashSet::default(),
+            connected: HashSet::new(),
             said: Said::new(begun),
         }
     }

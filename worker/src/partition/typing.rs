@@ -1,12 +1,11 @@
 //! Who types: passed on to the other members who are online, at most once a second for each chat and user, a stop always.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use confab_bus::Bus;
 use confab_chat::{ActorKey, ChatKey, Partition, UserId};
 use confab_proto::message::{DeliveryBody, Signal};
 use confab_store::Store;
-use foldhash::HashMap;
 
 use super::Owner;
 use super::sessions::Millis;

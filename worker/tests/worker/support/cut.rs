@@ -68,6 +68,10 @@ impl<R: PartitionReader> PartitionReader for Reader<R> {
         }
     }
 
+    fn settled(&mut self) {
+        self.inner.settled();
+    }
+
     fn end_at_open(&self) -> Position {
         self.inner.end_at_open()
     }
