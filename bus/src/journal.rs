@@ -170,7 +170,7 @@ struct Pending {
     bytes: Vec<u8>,
     /// The time of the last record.
     time: u64,
-    /// When the first of them came.
+    /// When the first of the records came.
     since: Option<Instant>,
     /// The committer waits to be woken.
     sleeping: bool,
