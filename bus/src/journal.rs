@@ -2,8 +2,8 @@
 //!
 //! It holds the log entries of all partitions, in the order in which they were appended, as opaque bytes. Appending puts
 //! a record in memory; one thread, the committer, takes all that is pending, writes it at once, syncs once, and then says
-//! so. While it syncs, more becomes pending: so groups grow by themselves under load. Where there is little load it waits a
-//! moment for what others make of the records it has: a command and the deliveries that follow from it share a sync.
+//! so. While it syncs, more becomes pending: so groups grow by themselves under load. Before it writes it waits a moment for what
+//! others make of the records it has: a command and the deliveries that follow from it share a sync.
 //!
 //! **Segments.** The records stand in files of a fixed size, filled with zeros beforehand, so that a sync touches no
 //! metadata: `000000000001.log` and so on, the next one made ahead as `spare`. The oldest are let go by

@@ -34,6 +34,15 @@ fn start(disk: &SimulatedDisk) -> Local {
     Local::open_on(Arc::new(disk.clone()), options).unwrap()
 }
 
+/// A bus whose commits wait longer for what follows than any test does: only that nothing more follows ends the wait.
+fn start_patient(disk: &SimulatedDisk) -> Local {
+    let options = LocalOptions {
+        gather: Duration::from_secs(3600),
+        ..options()
+    };
+    Local::open_on(Arc::new(disk.clone()), options).unwrap()
+}
+
 fn commits(disk: &SimulatedDisk) -> Commits {
     let (stop, resume) = (disk.clone(), disk.clone());
     Hooks {
@@ -132,12 +141,7 @@ async fn who_wants_signals_waits_for_signals_alone() {
 #[tokio::test]
 async fn a_command_and_what_follows_from_it_share_a_sync() {
     let disk = SimulatedDisk::new();
-    let options = LocalOptions {
-        // Longer than any test waits: only that nothing more follows ends the wait.
-        gather: Duration::from_secs(3600),
-        ..options()
-    };
-    let bus = Local::open_on(Arc::new(disk.clone()), options).unwrap();
+    let bus = start_patient(&disk);
     let (chats, mailboxes) = (P, Partition(4));
     let mut of_chats = open(&bus, chats, Position::default()).await;
     let mut of_mailboxes = open(&bus, mailboxes, Position::default()).await;
@@ -178,14 +182,10 @@ async fn who_makes_nothing_of_an_entry_keeps_no_commit_waiting_for_long() {
     }
 }
 
-/// Nobody gives up waiting here: a commit that is not told that all is settled never comes.
+/// A commit that is not told that all is settled never comes here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn every_commit_is_told_that_all_is_settled() {
-    let options = LocalOptions {
-        gather: Duration::from_secs(3600),
-        ..options()
-    };
-    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
+    let bus = start_patient(&SimulatedDisk::new());
     let unread = Partition(0);
     let mut readers = JoinSet::new();
     for partition in (1..=3).map(Partition) {
@@ -214,11 +214,7 @@ async fn every_commit_is_told_that_all_is_settled() {
 
 #[tokio::test]
 async fn who_does_something_else_first_can_say_that_all_is_settled() {
-    let options = LocalOptions {
-        gather: Duration::from_secs(3600),
-        ..options()
-    };
-    let bus = Local::open_on(Arc::new(SimulatedDisk::new()), options).unwrap();
+    let bus = start_patient(&SimulatedDisk::new());
     let mut reader = open(&bus, P, Position::default()).await;
     append(&bus, P, "command").await;
     assert_eq!(ids(&read(&mut reader, 1).await), ["command"]);

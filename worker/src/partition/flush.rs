@@ -44,8 +44,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// Writes the changed states.
     ///
-    /// A lot at a time: all of them at once took pages that the system had to clear first, and kept waiting whoever shares the
-    /// thread, for milliseconds where nothing of it waits.
+    /// A lot at a time, and others go first in between: writes into a store of this process never wait, so all of them at once
+    /// would keep the thread for milliseconds. Their unfinished list, too, would take pages that the system has to clear first.
     pub(super) async fn write_states(&self) -> Result<(), Fault> {
         let states = self.chats.writes().chain(self.mailboxes.writes());
         let mut writes = states
