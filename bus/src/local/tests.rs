@@ -213,6 +213,15 @@ async fn every_commit_is_told_that_all_is_settled() {
 }
 
 #[tokio::test]
+async fn what_nobody_reads_is_committed_at_once() {
+    let bus = start_patient(&SimulatedDisk::new());
+    for count in 1..=3 {
+        append(&bus, P, "unread").await;
+        soon("a commit", bus.horizon().wait(count)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn who_does_something_else_first_can_say_that_all_is_settled() {
     let bus = start_patient(&SimulatedDisk::new());
     let mut reader = open(&bus, P, Position::default()).await;
