@@ -30,6 +30,8 @@ mistakes! {
     StateBeforeEffects = "state-before-effects",
     /// The checkpoint is written for entries whose effects are not out.
     CheckpointAhead = "checkpoint-ahead",
+    /// The checkpoint says how far the loop is when the last state is written, instead of how far it was before the first.
+    CheckpointOfTheEnd = "checkpoint-of-the-end",
     /// A sender's own id of a message is not looked up.
     ClientIdUnseen = "client-id-unseen",
     /// The first time of a mark is not looked up.

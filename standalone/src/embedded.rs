@@ -25,6 +25,9 @@ use crate::threads::{self, QueryThreads};
 
 /// How often the journal's oldest segments are looked at.
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
+/// How many states are written at a time. A write into these tables never waits, so more of them gain nothing, and all sockets wait for
+/// them.
+const FLUSH_LOT: usize = 16;
 /// How long the worker may take to finish what it has begun.
 const WORKER_STOP: Duration = Duration::from_secs(10);
 
@@ -69,6 +72,7 @@ impl Embedded {
         worker.query_runtime = query_threads.handle();
         worker.inbox_retention = settings.event_retention.0;
         worker.rows_follow_log = true;
+        worker.flush_lot = FLUSH_LOT;
         worker.alone_since = Some(Timestamp(clock::now_millis()));
         let worker = Worker::start(worker, bus.clone(), tables.clone()).await;
         worker.ready().await.or_fail(Code::Data, "the log")?;

@@ -42,6 +42,8 @@ pub struct Config {
     /// How often changed states are written, and the checkpoint after them. What is not written is replayed from
     /// the log after a crash.
     pub flush_every: Duration,
+    /// How many of them are written at a time before the log has its turn again.
+    pub flush_lot: usize,
     /// How long a mailbox keeps an event.
     pub inbox_retention: Duration,
     /// How many queries are answered at a time.
@@ -76,7 +78,8 @@ impl Config {
             handover: Duration::from_secs(2),
             batch: 512,
             cached_states: 8192,
-            flush_every: Duration::from_millis(250),
+            flush_every: Duration::from_secs(1),
+            flush_lot: 64,
             inbox_retention: Duration::from_secs(7 * 24 * 3600),
             query_tasks: 16,
             query_runtime: None,

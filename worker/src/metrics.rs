@@ -59,7 +59,7 @@ pub(crate) fn describe() {
     describe_histogram!(
         FLUSH_SECONDS,
         Unit::Seconds,
-        "Writing the changed states and the checkpoint"
+        "Writing the changed states and the checkpoint, with the batches in between"
     );
     describe_counter!(FLUSHED, "States written");
     describe_histogram!(QUERY_SECONDS, Unit::Seconds, "Answering a query, by kind");

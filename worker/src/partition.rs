@@ -7,7 +7,7 @@
 //! 3. apply the entries in order, gathering what they do (`apply`, `batch`);
 //! 4. write the rows, and how far rows reach (`send`);
 //! 5. answer, append deliveries to the mailboxes' partitions, send live frames (`send`);
-//! 6. later, write the changed states, then the checkpoint (`flush`).
+//! 6. later, and some at a time, write the changed states, then the checkpoint (`flush`).
 //!
 //! So a state row that says "applied up to N" is proof that all effects up to N are out, and whoever begins at the
 //! checkpoint (`begin`) redoes exactly what may be missing. Where the log before was lost, actors are brought up to what
@@ -61,6 +61,7 @@ use crate::oldest::Oldest;
 use crate::seams::{Fault, Seams};
 use ahead::Ahead;
 use cache::{Cache, Cached, Stored};
+use flush::Round;
 pub(crate) use said::Begins;
 use signals::Soft;
 
@@ -116,6 +117,8 @@ pub(crate) struct Owner<B: Bus, S: Store> {
     applied_id: EntryId,
     /// Up to where the checkpoint row stands.
     checkpointed: u64,
+    /// What is being written.
+    round: Option<Round>,
     /// The version of the logic in force.
     logic: u32,
     chats: Cache<conversation::State>,

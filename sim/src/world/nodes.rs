@@ -85,6 +85,8 @@ async fn start_worker_on(world: &World, nodes: &Mutex<Nodes>, placement: Placeme
     let second = placement != Placement::Shared;
     config.placement = placement;
     config.batch = usize::try_from(faults.between(1, 64)).unwrap_or(1);
+    // Without a roll of its own: the worlds of all seeds would be others.
+    config.flush_lot = config.batch.div_ceil(8);
     config.flush_every = faults.while_of(40, 1_500);
     config.query_tasks = 4;
     config.inbox_retention = world.plan.retention;

@@ -85,6 +85,7 @@ impl Service {
         // A cache of a few states, so that they are written and loaded again all the time.
         let config = Config {
             flush_every,
+            flush_lot: 1,
             cached_states: 2,
             rows_follow_log: true,
             ..Config::new(&format!("w{run}"))

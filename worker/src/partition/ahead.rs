@@ -17,21 +17,35 @@ pub(super) struct Ahead {
 /// The proposals of one actor.
 #[derive(Default)]
 struct Proposals {
-    /// The first that was whole, and when.
-    first: Option<(Timestamp, Vec<RestoredActor>)>,
+    /// The first that was whole.
+    first: Option<First>,
     /// Until then: the parts of each.
     parts: BTreeMap<EntryId, BTreeMap<u32, RestoredActor>>,
 }
 
+/// What every owner takes.
+struct First {
+    /// The entry by which it was whole.
+    seq: u64,
+    id: EntryId,
+    time: Timestamp,
+    parts: Vec<RestoredActor>,
+}
+
 impl Proposals {
-    fn note(&mut self, time: Timestamp, restored: &Restored) {
+    fn note(&mut self, logged: &Logged, restored: &Restored) {
         if self.first.is_some() {
             return;
         }
         let parts = self.parts.entry(restored.proposal.clone()).or_default();
         parts.insert(restored.part, restored.actor.clone());
         if parts.len() as u64 == u64::from(restored.parts) {
-            self.first = Some((time, std::mem::take(parts).into_values().collect()));
+            self.first = Some(First {
+                seq: logged.seq,
+                id: logged.entry.id.clone(),
+                time: logged.time,
+                parts: std::mem::take(parts).into_values().collect(),
+            });
             self.parts.clear();
         }
     }
@@ -62,7 +76,7 @@ impl Ahead {
             self.upto = logged.seq;
             if let EntryBody::Restored(restored) = &logged.entry.body {
                 let proposals = self.proposals.entry(restored.actor.key()).or_default();
-                proposals.note(logged.time, restored);
+                proposals.note(logged, restored);
             }
         }
         Ok(())
@@ -79,14 +93,25 @@ impl Ahead {
 
     /// Whether a whole proposal of an actor was found.
     pub(super) fn knows(&self, actor: &ActorKey) -> bool {
-        let proposals = self.proposals.get(actor);
-        proposals.is_some_and(|proposals| proposals.first.is_some())
+        self.first(actor).is_some()
+    }
+
+    fn first(&self, actor: &ActorKey) -> Option<&First> {
+        self.proposals.get(actor)?.first.as_ref()
+    }
+
+    /// The last of the entries that these actors are restored by.
+    pub(super) fn last_of(&self, actors: &[ActorKey]) -> Option<(u64, EntryId)> {
+        let firsts = actors.iter().filter_map(|actor| self.first(actor));
+        let last = firsts.max_by_key(|first| first.seq)?;
+        Some((last.seq, last.id.clone()))
     }
 
     /// The first whole proposal of an actor, and when it was made.
     pub(super) fn take(&mut self, actor: &ActorKey) -> Result<(Timestamp, Vec<RestoredActor>), Fault> {
         let proposals = self.proposals.remove(actor);
         let first = proposals.and_then(|proposals| proposals.first);
-        first.ok_or_else(|| Fault::Alarm(format!("{actor} was not restored")))
+        let taken = first.map(|first| (first.time, first.parts));
+        taken.ok_or_else(|| Fault::Alarm(format!("{actor} was not restored")))
     }
 }

@@ -115,6 +115,7 @@ pub(super) async fn begin<B: Bus, S: Store>(
         applied: start.seq,
         applied_id,
         checkpointed: start.seq,
+        round: None,
         logic,
         chats: Cache::new(config.cached_states, epoch),
         mailboxes: Cache::new(config.cached_states, epoch),

@@ -153,6 +153,11 @@ impl<T: Stored> Cache<T> {
         self.dirty.len() + self.clean.len()
     }
 
+    /// Whether so many are changed that they should be written soon.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.dirty.len() >= self.clean.cap().get().div_ceil(2)
+    }
+
     /// Whether so many are changed that they should be written at once.
     pub(crate) fn is_full(&self) -> bool {
         self.dirty.len() >= self.clean.cap().get()
@@ -218,9 +223,15 @@ impl<T: Stored> Cache<T> {
         self.clean.get(id).map(|cached| &cached.state)
     }
 
-    /// What is to be written, one batch an actor.
-    pub(crate) fn writes(&self) -> impl Iterator<Item = (ActorKey, Vec<Write>)> + use<'_, T> {
-        self.dirty.iter().map(|(id, cached)| {
+    /// The actors with something to write.
+    pub(crate) fn dirty(&self) -> Vec<T::Id> {
+        self.dirty.keys().cloned().collect()
+    }
+
+    /// What of these actors is to be written, one batch an actor.
+    pub(crate) fn writes(&self, ids: &[T::Id]) -> impl Iterator<Item = (ActorKey, Vec<Write>)> {
+        let dirty = ids.iter().filter_map(|id| self.dirty.get_key_value(id));
+        dirty.map(|(id, cached)| {
             let actor = T::actor(id);
             let writes = cached.writes(&actor);
             (actor, writes)
@@ -228,10 +239,12 @@ impl<T: Stored> Cache<T> {
     }
 
     /// All of it is written.
-    pub(crate) fn settle(&mut self) {
-        for (id, mut cached) in self.dirty.drain() {
-            cached.settle();
-            self.clean.put(id, cached);
+    pub(crate) fn settle(&mut self, ids: &[T::Id]) {
+        for id in ids {
+            if let Some((id, mut cached)) = self.dirty.remove_entry(id) {
+                cached.settle();
+                self.clean.put(id, cached);
+            }
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use confab_bus::{Bus, Position};
-use confab_chat::EntryId;
-use confab_proto::message::Logged;
+use confab_chat::{ChatKey, EntryId, UserId};
 use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_proto::wire::Wire;
+use confab_service::mistake::{Mistake, is_made};
 use confab_store::{Key, Store, Write};
 
-use super::{CONCURRENCY, Owner};
+use super::Owner;
 use crate::seams::Fault;
 
 /// Dates the rows that say how far a partition is: grows with every entry, and with every epoch.
@@ -17,60 +17,120 @@ fn timestamp(epoch: u32, seq: u64) -> u64 {
     (u64::from(epoch) << 40) + seq
 }
 
+/// What is being written, and the checkpoint behind it: when the round began all effects of the entries up to there were out, and
+/// every state that they had changed was still to be written. One that has changed again by its turn is written as it is then,
+/// and covers more.
+pub(super) struct Round {
+    begun: Instant,
+    checkpoint: CheckpointRow,
+    chats: Vec<ChatKey>,
+    users: Vec<UserId>,
+}
+
 impl<B: Bus, S: Store> Owner<B, S> {
-    /// Writes what has changed since the last time: states first, the checkpoint only when all of them stand.
+    /// Writes all that has changed: states first, the checkpoint only when all of them stand. Others go first between the lots.
     pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+        // What a round has left is among what has changed.
+        self.round = None;
+        self.begin_round().await?;
+        while self.is_writing() {
+            self.write_lot().await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Begins to write what has changed, unless a round is under way.
+    pub(super) async fn begin_round(&mut self) -> Result<(), Fault> {
+        if self.is_writing() {
+            return Ok(());
+        }
         self.meters
             .cached
             .set(crate::metrics::number(self.chats.len() + self.mailboxes.len()));
         self.flush_cursors().await?;
-        if self.checkpointed == self.applied {
-            return Ok(());
+        if self.checkpointed != self.applied {
+            self.round = Some(Round {
+                begun: Instant::now(),
+                checkpoint: self.checkpoint(self.applied, &self.applied_id),
+                chats: self.chats.dirty(),
+                users: self.mailboxes.dirty(),
+            });
         }
-        let begun = Instant::now();
-        self.write_states().await?;
-        self.chats.settle();
-        self.mailboxes.settle();
-        self.write_checkpoint(self.applied, &self.applied_id).await?;
-        self.checkpointed = self.applied;
+        Ok(())
+    }
+
+    /// Whether a round is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// Writes some states of the round that is under way, and its checkpoint after the last of them.
+    ///
+    /// Not all at once: no entry of the partition should wait for so many, and where the store is in this process no other partition
+    /// and no socket either.
+    pub(super) async fn write_lot(&mut self) -> Result<(), Fault> {
+        let Some(mut round) = self.round.take() else {
+            return Ok(());
+        };
+        let most = self.config.flush_lot.max(1);
+        let chats = last(&mut round.chats, most);
+        let users = last(&mut round.users, most - chats.len());
+        if chats.is_empty() && users.is_empty() {
+            return self.end_round(round).await;
+        }
+        self.write_states(&chats, &users).await?;
+        self.chats.settle(&chats);
+        self.mailboxes.settle(&users);
+        self.round = Some(round);
+        Ok(())
+    }
+
+    async fn end_round(&mut self, round: Round) -> Result<(), Fault> {
+        let Round {
+            begun,
+            mut checkpoint,
+            ..
+        } = round;
+        if is_made(Mistake::CheckpointOfTheEnd) {
+            checkpoint = self.checkpoint(self.applied, &self.applied_id);
+        }
+        self.write_checkpoint(&checkpoint).await?;
+        self.checkpointed = checkpoint.seq;
         let upto = Position {
-            epoch: self.epoch,
-            seq: self.applied,
+            epoch: checkpoint.epoch,
+            seq: checkpoint.seq,
         };
         self.seams.bus.trim(self.partition, upto).await;
         self.meters.flush_seconds.record(begun.elapsed());
         Ok(())
     }
 
-    /// Writes the changed states.
-    ///
-    /// A lot at a time, and others go first in between: writes into a store of this process never wait, so all of them at once
-    /// would keep the thread for milliseconds. Their unfinished list, too, would take pages that the system has to clear first.
-    pub(super) async fn write_states(&self) -> Result<(), Fault> {
-        let states = self.chats.writes().chain(self.mailboxes.writes());
-        let mut writes = states
+    /// Writes what has changed of these states.
+    pub(super) async fn write_states(&self, chats: &[ChatKey], users: &[UserId]) -> Result<(), Fault> {
+        let states = self.chats.writes(chats).chain(self.mailboxes.writes(users));
+        let writes: Vec<_> = states
             .map(|(actor, parts)| self.seams.write_state(actor, parts))
-            .peekable();
-        while writes.peek().is_some() {
-            let lot: Vec<_> = writes.by_ref().take(CONCURRENCY).collect();
-            self.meters.flushed.increment(lot.len() as u64);
-            super::concurrently(lot).await?;
-            tokio::task::yield_now().await;
-        }
+            .collect();
+        self.meters.flushed.increment(writes.len() as u64);
+        super::concurrently(writes).await?;
         Ok(())
     }
 
-    /// Writes that everything up to and including an entry is done.
-    pub(super) async fn write_checkpoint(&self, seq: u64, entry_id: &EntryId) -> Result<(), Fault> {
-        let checkpoint = CheckpointRow {
+    /// What says that everything up to and including an entry is done.
+    pub(super) fn checkpoint(&self, seq: u64, entry_id: &EntryId) -> CheckpointRow {
+        CheckpointRow {
             epoch: self.epoch,
             seq,
             entry_id: entry_id.clone(),
             logic: self.logic,
-        };
+        }
+    }
+
+    pub(super) async fn write_checkpoint(&self, checkpoint: &CheckpointRow) -> Result<(), Fault> {
         let write = Write {
             key: Key::Checkpoint(self.partition),
-            timestamp: timestamp(self.epoch, seq),
+            timestamp: timestamp(checkpoint.epoch, checkpoint.seq),
             value: checkpoint.encode(),
             expires: None,
         };
@@ -91,15 +151,19 @@ impl<B: Bus, S: Store> Owner<B, S> {
     /// Writes the row that says up to where rows may stand: before any of them does. A worker may die in the middle of
     /// them, and the log lose its end in the same power cut; then nothing else tells that they are ahead of it. It is
     /// under way while the batch reads what it needs.
-    pub(super) fn reaches(&self, last: &Logged) -> impl Future<Output = Result<(), Fault>> + use<B, S> {
+    pub(super) fn reaches(
+        &self,
+        seq: u64,
+        entry_id: &EntryId,
+    ) -> impl Future<Output = Result<(), Fault>> + use<B, S> {
         let row = ReachRow {
             epoch: self.epoch,
-            seq: last.seq,
-            entry_id: last.entry.id.clone(),
+            seq,
+            entry_id: entry_id.clone(),
         };
         let write = Write {
             key: Key::Reach(self.partition),
-            timestamp: timestamp(self.epoch, last.seq),
+            timestamp: timestamp(self.epoch, seq),
             value: row.encode(),
             expires: None,
         };
@@ -112,4 +176,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
             }
         }
     }
+}
+
+/// Takes so many from the end.
+fn last<T>(list: &mut Vec<T>, most: usize) -> Vec<T> {
+    list.split_off(list.len().saturating_sub(most))
 }

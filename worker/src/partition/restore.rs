@@ -73,6 +73,10 @@ impl<B: Bus, S: Store> Owner<B, S> {
         });
         super::concurrently(appends.collect()).await?;
         self.look_ahead_for(&actors).await?;
+        // What this batch writes comes of those entries too, which may stand far behind it.
+        if let Some((seq, id)) = self.ahead.last_of(&actors) {
+            self.reaches(seq, &id).await?;
+        }
         for (chat, before) in lost.chats {
             self.begin_chat(chat, before, batch, lookups)?;
         }

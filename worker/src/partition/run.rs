@@ -84,14 +84,14 @@ async fn serve<B: Bus, S: Store>(
     let mut swept = Instant::now();
     let mut signals: VecDeque<Signal> = VecDeque::new();
     loop {
-        // With signals waiting the log is only asked for what is there already, which takes it a turn.
-        let waiting = !signals.is_empty();
+        // With signals waiting, or states, the log is only asked for what is there already, which takes it a turn.
+        let waiting = !signals.is_empty() || owner.is_writing();
         let input = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(()),
             now = flush.tick() => {
                 owner.soft.turn(owner.config.missed_after());
-                owner.flush().await?;
+                owner.begin_round().await?;
                 if now.duration_since(swept) >= SWEEP {
                     swept = now;
                     owner.sweep(&shared.begins).await?;
@@ -109,6 +109,10 @@ async fn serve<B: Bus, S: Store>(
             let turn = signals.len().min(SIGNALS);
             owner.signals(signals.drain(..turn)).await?;
         }
+        if owner.chats.is_filling() || owner.mailboxes.is_filling() {
+            owner.begin_round().await?;
+        }
+        owner.write_lot().await?;
     }
 }
 
@@ -158,12 +162,14 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let age = self.seams.bus.now().0.saturating_sub(first.time.0);
         self.meters.age.record(Duration::from_millis(age));
         self.meters.batch.record(crate::metrics::number(entries.len()));
-        let ((), batch) = try_join(self.reaches(last), self.apply(entries)).await?;
+        let ((), batch) = try_join(self.reaches(last.seq, &last.entry.id), self.apply(entries)).await?;
         if is_made(Mistake::StateBeforeEffects) {
-            self.write_states().await?;
+            self.write_states(&self.chats.dirty(), &self.mailboxes.dirty())
+                .await?;
         }
         if is_made(Mistake::CheckpointAhead) {
-            self.write_checkpoint(last.seq, &last.entry.id).await?;
+            let ahead = self.checkpoint(last.seq, &last.entry.id);
+            self.write_checkpoint(&ahead).await?;
         }
         self.send(batch, last).await?;
         self.oldest.none_left(self.partition);

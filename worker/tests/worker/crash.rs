@@ -184,6 +184,7 @@ pub(crate) fn small(name: &str, cached_states: usize) -> Config {
         batch: 7,
         cached_states,
         flush_every: Duration::from_millis(3),
+        flush_lot: 2,
         ..Config::new(name)
     }
 }

@@ -1,7 +1,7 @@
 //! A partition begins only with the log that its checkpoint and its rows were written for, or with one of a later epoch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use confab_bus::{Bus, Position};
@@ -10,10 +10,10 @@ use confab_proto::message::{EntryBody, LogEntry};
 use confab_proto::row::CheckpointRow;
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Store, Take, Write};
-use confab_worker::Worker;
+use confab_worker::{Config, Worker};
 
 use crate::support::replaced::Replaced;
-use crate::support::torn::doomed;
+use crate::support::torn::{doomed, dying};
 use crate::support::{World, config, dialog, in_time, new};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -241,4 +241,46 @@ async fn no_row_stands_before_the_one_that_says_how_far_rows_reach() {
     let message = world.store.get(Key::Message(chat.clone(), 1)).await.unwrap();
     assert_eq!(message, None);
     worker.abort().await;
+}
+
+/// An actor of a lost log is restored by an entry that stands far behind the one that needs it, and rows are written. Were the log cut
+/// between the two, the next owner would restore the actor from those rows, and apply that entry to them once more.
+#[tokio::test]
+async fn a_log_that_ends_before_what_an_actor_was_restored_by_stops_the_partition() {
+    let (mut world, chat) = after(3, true).await;
+    let partition = partition(&chat);
+    world.bus.replace_all(2);
+    world.gateway.command("alice", &chat, new("x"), None).await;
+    grow(&world, partition, 20).await;
+    let is_dead = AtomicBool::new(false);
+    let small = Config {
+        batch: 1,
+        ..config("w2")
+    };
+    let worker = dying(&world, small, move |key| {
+        let is_message = matches!(key, Key::Message(_, 4));
+        is_dead.fetch_or(is_message, Ordering::Relaxed) && !is_message
+    })
+    .await;
+    let written = async {
+        let message = Key::Message(chat.clone(), 4);
+        while world.store.get(message.clone()).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("the message", written).await;
+    worker.abort().await;
+    let entries = world.bus.entries(partition).await;
+    let is_restored = |body: &EntryBody| matches!(body, EntryBody::Restored(_));
+    assert!(is_restored(&entries[21].entry.body), "{entries:?}");
+    world.bus.replace(partition, 2);
+    for logged in &entries[..15] {
+        world
+            .bus
+            .append(partition, Arc::clone(&logged.entry))
+            .await
+            .unwrap();
+    }
+    let why = refuses(&world).await;
+    assert!(why.contains("rows were written up to"), "{why}");
 }

@@ -89,6 +89,7 @@ pub(crate) fn dialog(a: &str, b: &str) -> ChatKey {
 pub(crate) fn config(name: &str) -> Config {
     Config {
         flush_every: Duration::from_millis(5),
+        flush_lot: 1,
         ..Config::new(name)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use confab_bus::Bus;
 use confab_chat::ActorKey;
 use confab_store::{Key, Range, Record, Store, StoreError, Take, Write, Writes};
-use confab_worker::Worker;
+use confab_worker::{Config, Worker};
 
 use super::{World, config, in_time};
 
@@ -55,11 +55,20 @@ pub(crate) async fn doomed<B: Bus>(
     name: &str,
     lost: impl Fn(&Key) -> bool + Send + Sync + 'static,
 ) -> Worker {
+    let worker = dying(world, config(name), lost).await;
+    in_time("the worker", worker.ready()).await.unwrap();
+    worker
+}
+
+/// As [`doomed`], of a worker that may die before it is ready.
+pub(crate) async fn dying<B: Bus>(
+    world: &World<B>,
+    config: Config,
+    lost: impl Fn(&Key) -> bool + Send + Sync + 'static,
+) -> Worker {
     let store = Torn {
         inner: world.store.clone(),
         lost: Arc::new(lost),
     };
-    let worker = Worker::start(config(name), world.bus.clone(), store).await;
-    in_time("the worker", worker.ready()).await.unwrap();
-    worker
+    Worker::start(config, world.bus.clone(), store).await
 }
