@@ -65,7 +65,7 @@ pub struct CheckpointRow {
 pub struct ReachRow {
     /// The log's epoch.
     pub epoch: u32,
-    /// The last entry of the last batch whose rows were written.
+    /// The last entry that rows may come of: the last of a batch, or, behind it, one that an actor of the batch is restored by.
     pub seq: u64,
     /// Its id.
     pub entry_id: EntryId,

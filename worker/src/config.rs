@@ -39,10 +39,10 @@ pub struct Config {
     pub batch: usize,
     /// How many chats, and how many mailboxes, each partition keeps in memory beside those not yet written.
     pub cached_states: usize,
-    /// How often changed states are written, and the checkpoint after them. What is not written is replayed from
-    /// the log after a crash.
+    /// How often it is begun to write changed states, and the checkpoint after them. What is not written is replayed from
+    /// the log after a crash, and the log keeps it for so long.
     pub flush_every: Duration,
-    /// How many of them are written at a time before the log has its turn again.
+    /// How many of them are written at a time before the log has its turn again; more where they are very many.
     pub flush_lot: usize,
     /// How long a mailbox keeps an event.
     pub inbox_retention: Duration,
@@ -78,8 +78,8 @@ impl Config {
             handover: Duration::from_secs(2),
             batch: 512,
             cached_states: 8192,
-            flush_every: Duration::from_secs(1),
-            flush_lot: 64,
+            flush_every: Duration::from_millis(500),
+            flush_lot: 60,
             inbox_retention: Duration::from_secs(7 * 24 * 3600),
             query_tasks: 16,
             query_runtime: None,

@@ -5,7 +5,7 @@
 //! 1. take what the log has, up to a bound (`run`);
 //! 2. load states and look up facts (`apply`, `cache`, `states`, `lookups`);
 //! 3. apply the entries in order, gathering what they do (`apply`, `batch`);
-//! 4. write the rows, and how far rows reach (`send`);
+//! 4. write the rows (`send`), and before any of them how far rows reach (`run`, `restore`);
 //! 5. answer, append deliveries to the mailboxes' partitions, send live frames (`send`);
 //! 6. later, and some at a time, write the changed states, then the checkpoint (`flush`).
 //!

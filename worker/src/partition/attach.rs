@@ -75,7 +75,7 @@ struct Found {
 enum Where {
     /// The device must be enrolled first.
     Nowhere,
-    /// Past this owner's last event, and another owner is ahead of it. What it knows of the mailbox may be old, and nothing
+    /// Past this owner's last event, and rows are ahead of it. What it knows of the mailbox may be old, and nothing
     /// of that is said.
     Beyond,
     /// Here.
@@ -178,7 +178,8 @@ async fn place<B: Bus, S: Store>(
     }))
 }
 
-/// Whether another owner has come further than this one. The events themselves do not tell: they may have expired.
+/// Whether rows come of entries that this owner has not come to: another has, or an actor was restored by one. The events themselves
+/// do not tell: they may have expired.
 async fn is_behind<B: Bus, S: Store>(seams: &Seams<B, S>, here: Here<'_>) -> Result<bool, Fault> {
     let reach: Option<ReachRow> = seams.get(Key::Reach(here.partition)).await?;
     Ok(reach.is_some_and(|reach| (reach.epoch, reach.seq) > (here.at.epoch, here.at.seq)))

@@ -48,7 +48,7 @@ impl Standing {
             checkpoint.map(|row| Named::new("the checkpoint at", row.epoch, row.seq, row.entry_id));
         let reach = reach.map(|row| {
             Named::new(
-                "the entry that rows were written up to,",
+                "the last entry that rows come of,",
                 row.epoch,
                 row.seq,
                 row.entry_id,

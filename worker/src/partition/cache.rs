@@ -124,7 +124,7 @@ pub(crate) fn is_current(state: u32, epoch: u32) -> bool {
 
 /// The states of one kind of actor.
 pub(crate) struct Cache<T: Stored> {
-    /// In the hands of the current batch, or changed since the last flush.
+    /// In the hands of the current batch, or changed since they were written.
     dirty: HashMap<T::Id, Box<Cached<T>>>,
     /// As they stand in the store.
     clean: LruCache<T::Id, Box<Cached<T>>>,
@@ -238,7 +238,7 @@ impl<T: Stored> Cache<T> {
         })
     }
 
-    /// All of it is written.
+    /// What has changed of these actors is written.
     pub(crate) fn settle(&mut self, ids: &[T::Id]) {
         for id in ids {
             if let Some((id, mut cached)) = self.dirty.remove_entry(id) {

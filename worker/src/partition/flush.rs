@@ -12,6 +12,9 @@ use confab_store::{Key, Store, Write};
 use super::Owner;
 use crate::seams::Fault;
 
+/// A round takes so many lots at the most: until its end the log keeps what it has.
+const TURNS: usize = 64;
+
 /// Dates the rows that say how far a partition is: grows with every entry, and with every epoch.
 fn timestamp(epoch: u32, seq: u64) -> u64 {
     (u64::from(epoch) << 40) + seq
@@ -23,6 +26,8 @@ fn timestamp(epoch: u32, seq: u64) -> u64 {
 pub(super) struct Round {
     begun: Instant,
     checkpoint: CheckpointRow,
+    /// How many states are written at a time.
+    lot: usize,
     chats: Vec<ChatKey>,
     users: Vec<UserId>,
 }
@@ -42,21 +47,24 @@ impl<B: Bus, S: Store> Owner<B, S> {
 
     /// Begins to write what has changed, unless a round is under way.
     pub(super) async fn begin_round(&mut self) -> Result<(), Fault> {
-        if self.is_writing() {
+        self.flush_cursors().await?;
+        if self.is_writing() || self.checkpointed == self.applied {
             return Ok(());
         }
         self.meters
             .cached
             .set(crate::metrics::number(self.chats.len() + self.mailboxes.len()));
-        self.flush_cursors().await?;
-        if self.checkpointed != self.applied {
-            self.round = Some(Round {
-                begun: Instant::now(),
-                checkpoint: self.checkpoint(self.applied, &self.applied_id),
-                chats: self.chats.dirty(),
-                users: self.mailboxes.dirty(),
-            });
-        }
+        let (chats, users) = (self.chats.dirty(), self.mailboxes.dirty());
+        self.round = Some(Round {
+            begun: Instant::now(),
+            checkpoint: self.checkpoint(self.applied, &self.applied_id),
+            lot: self
+                .config
+                .flush_lot
+                .max((chats.len() + users.len()).div_ceil(TURNS)),
+            chats,
+            users,
+        });
         Ok(())
     }
 
@@ -73,9 +81,8 @@ impl<B: Bus, S: Store> Owner<B, S> {
         let Some(mut round) = self.round.take() else {
             return Ok(());
         };
-        let most = self.config.flush_lot.max(1);
-        let chats = last(&mut round.chats, most);
-        let users = last(&mut round.users, most - chats.len());
+        let chats = last(&mut round.chats, round.lot);
+        let users = last(&mut round.users, round.lot - chats.len());
         if chats.is_empty() && users.is_empty() {
             return self.end_round(round).await;
         }
@@ -149,8 +156,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
     }
 
     /// Writes the row that says up to where rows may stand: before any of them does. A worker may die in the middle of
-    /// them, and the log lose its end in the same power cut; then nothing else tells that they are ahead of it. It is
-    /// under way while the batch reads what it needs.
+    /// them, and the log lose its end in the same power cut; then nothing else tells that they are ahead of it.
     pub(super) fn reaches(
         &self,
         seq: u64,

@@ -21,6 +21,7 @@ use confab_store::Store;
 
 use super::Owner;
 use super::batch::Batch;
+use super::begin::Standing;
 use super::cache::{Cached, Loaded};
 use super::lookups::Lookups;
 use super::proposal::{whole_chat, whole_mailbox};
@@ -63,6 +64,9 @@ impl<B: Bus, S: Store> Owner<B, S> {
             actors = actors.len(),
             "actors are restored from their rows"
         );
+        // Another owner may have come so far, and the log have lost what it restored them by: its rows must not be restored from.
+        let standing = Standing::read(&self.seams, self.partition).await?;
+        standing.open(&self.seams.bus, self.partition).await?;
         let proposals = self.proposals(&lost).await?;
         let (seams, partition) = (&self.seams, self.partition);
         let appends = proposals.into_iter().map(|entries| async move {

@@ -20,7 +20,7 @@ use crate::seams::Fault;
 
 /// How many signals are handled before the log has its turn again.
 const SIGNALS: usize = 256;
-/// A flush more often than this would do nothing else.
+/// A loop that begins to write states more often than this would do nothing else.
 const SHORTEST_FLUSH: Duration = Duration::from_millis(1);
 /// How often sessions are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ async fn serve<B: Bus, S: Store>(
 }
 
 impl<B: Bus, S: Store> Owner<B, S> {
-    /// The moments to flush at. Each partition has its own within the period: if all wrote their states at once, everybody
+    /// The moments to begin rounds at. Each partition has its own within the period: if all wrote their states at once, everybody
     /// would wait for them.
     fn flushes(&self) -> Interval {
         let period = self.config.flush_every.max(SHORTEST_FLUSH);
@@ -157,6 +157,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
             );
             return Err(Fault::Alarm(why));
         }
+        self.ahead.check(entries)?;
         let begun = Instant::now();
         self.oldest.taken(self.partition, first.time);
         let age = self.seams.bus.now().0.saturating_sub(first.time.0);
