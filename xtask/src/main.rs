@@ -8,6 +8,7 @@
 
 mod deploy;
 mod house;
+mod optimize;
 mod services;
 mod sim;
 
@@ -60,8 +61,15 @@ fn run(arguments: &[String]) -> Result<()> {
         ["sim", ref rest @ ..] => sim::run(&root(), rest),
         ["services", ref rest @ ..] => services::run(&root(), rest),
         ["deploy", ref rest @ ..] => deploy::run(&root(), rest),
+        ["optimize"] => optimize::run(&root()),
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}{}{}{}", deploy::HELP, sim::HELP, services::HELP);
+            println!(
+                "{HELP}{}{}{}{}",
+                deploy::HELP,
+                sim::HELP,
+                services::HELP,
+                optimize::HELP
+            );
             Ok(())
         }
         _ => bail!("no such command: {}\n{HELP}", ours.join(" ")),

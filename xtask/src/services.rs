@@ -10,7 +10,7 @@ pub(crate) mod environment;
 mod java;
 mod nats;
 mod pins;
-mod ports;
+pub(crate) mod ports;
 mod probe;
 pub(crate) mod process;
 mod report;

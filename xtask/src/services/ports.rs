@@ -13,7 +13,7 @@ const FIRST: u16 = 21_000;
 const COUNT: u16 = 11_000;
 
 /// Chooses ports that nobody listens on and that are not `taken`, and adds them to `taken`.
-pub(super) fn choose(count: usize, taken: &mut Vec<u16>) -> Result<Vec<u16>> {
+pub(crate) fn choose(count: usize, taken: &mut Vec<u16>) -> Result<Vec<u16>> {
     let start = u16::try_from(RandomState::new().build_hasher().finish() % u64::from(COUNT)).unwrap_or(0);
     let candidates = (0..COUNT).map(|step| FIRST + (start + step) % COUNT);
     let chosen: Vec<u16> = candidates

@@ -212,7 +212,7 @@ pub(super) fn tail(log: &Path) -> String {
 
 /// Asks again and again, with short pauses, until it is so or the time is over: neither another process's end nor a server's
 /// readiness comes with an event that could be waited for on every system.
-pub(super) fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
         if is_so() {
