@@ -134,6 +134,7 @@ impl<B: Bus, S: Store> Owner<B, S> {
         }
     }
 
+    /// Writes that everything up to and including the entry of a checkpoint is done.
     pub(super) async fn write_checkpoint(&self, checkpoint: &CheckpointRow) -> Result<(), Fault> {
         let write = Write {
             key: Key::Checkpoint(self.partition),
