@@ -109,7 +109,8 @@ async fn serve<B: Bus, S: Store>(
             let turn = signals.len().min(SIGNALS);
             owner.signals(signals.drain(..turn)).await?;
         }
-        if owner.chats.is_filling() || owner.mailboxes.is_filling() {
+        let filling = owner.chats.is_filling() || owner.mailboxes.is_filling();
+        if filling && !owner.is_writing() {
             owner.begin_round().await?;
         }
         owner.write_lot().await?;
