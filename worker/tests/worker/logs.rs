@@ -7,7 +7,7 @@ use std::time::Duration;
 use confab_bus::{Bus, Position};
 use confab_chat::{ActorKey, ChatKey, EntryId, Partition};
 use confab_proto::message::{EntryBody, LogEntry};
-use confab_proto::row::CheckpointRow;
+use confab_proto::row::{CheckpointRow, ReachRow};
 use confab_proto::wire::Wire;
 use confab_store::{Key, Range, Store, Take, Write};
 use confab_worker::{Config, Worker};
@@ -277,4 +277,31 @@ async fn a_log_that_ends_before_what_an_actor_was_restored_by_stops_the_partitio
     }
     let why = refuses(&world).await;
     assert!(why.contains("rows come of"), "{why}");
+}
+
+/// Of two owners one may be far ahead, by what it has restored an actor by, and the log lose that: the other, which runs, must not
+/// restore the actor from the rows of the first.
+#[tokio::test]
+async fn a_running_owner_does_not_restore_from_rows_whose_entries_the_log_has_lost() {
+    let (mut world, chat) = after(3, true).await;
+    world.bus.replace_all(2);
+    let worker = world.start(config("w2")).await;
+    let row = ReachRow {
+        epoch: 2,
+        seq: 20,
+        entry_id: EntryId("lost".into()),
+    };
+    let write = Write {
+        key: Key::Reach(partition(&chat)),
+        timestamp: (2 << 40) + 20,
+        value: row.encode(),
+        expires: None,
+    };
+    world.store.write(vec![write]).await.unwrap();
+    world.gateway.command("alice", &chat, new("x"), None).await;
+    let why = in_time("an alarm", worker.failure()).await.why;
+    assert!(why.contains("rows come of"), "{why}");
+    let message = world.store.get(Key::Message(chat.clone(), 4)).await.unwrap();
+    assert_eq!(message, None);
+    worker.abort().await;
 }
