@@ -132,7 +132,7 @@ pub(crate) fn run(role: Role, settings: &Settings) -> Result<ExitCode, Failure> 
     };
     telemetry::start(format, &settings.log).or_fail(Code::Setting, "log")?;
     let beside_tables = role == Role::Serve && settings.is_embedded();
-    let runtime = threads::runtime(beside_tables).or_fail(Code::Fault, "runtime")?;
+    let runtime = threads::runtime(settings.threads, beside_tables).or_fail(Code::Fault, "runtime")?;
     let outcome = runtime.block_on(serve(role, settings));
     runtime.shutdown_timeout(LEFTOVERS);
     outcome

@@ -176,6 +176,12 @@ settings! {
         /// How long a connection may be silent before it is closed.
         ping_timeout: Span = Span::seconds(20);
     }
+    "Threads" {
+        /// Threads that handle connections and messages. By default as many as there are cores; in one process on its own
+        /// data directory one fewer, since the log and the tables have threads of their own there. More than one there, on
+        /// two cores, handle more messages in all where nothing else wants those cores, at more CPU for each.
+        threads: Option<usize> = None, like "4";
+    }
     "Stopping" {
         /// How long SIGTERM takes to send clients away, so that they do not all come back at once.
         drain_time: Span = Span::seconds(30);

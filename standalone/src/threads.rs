@@ -20,12 +20,18 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, NonZeroUsize::get)
 }
 
-/// What everything runs on: sockets, loops, connections to engines. `beside_tables` where the tables are in this process.
-pub(crate) fn runtime(beside_tables: bool) -> io::Result<Runtime> {
+/// What everything runs on: sockets, loops, connections to engines. It has as many `threads` as are asked for; else as many as suit
+/// it, by whether the tables are in this process.
+pub(crate) fn runtime(threads: Option<usize>, beside_tables: bool) -> io::Result<Runtime> {
+    let suited = if beside_tables {
+        (cores() - 1).max(1)
+    } else {
+        cores()
+    };
     let mut builder = Builder::new_multi_thread();
-    if beside_tables {
-        builder.worker_threads((cores() - 1).max(1));
-    }
+    builder
+        .worker_threads(threads.unwrap_or(suited))
+        .thread_name("confab-messages");
     builder.enable_all().on_thread_park(allocator::give_back).build()
 }
 

@@ -213,6 +213,11 @@ fn settings_that_do_not_go_together_are_refused() {
             .bad(&["--max-connections", "0"])
             .contains("max_connections is at least 1")
     );
+    assert!(
+        confab
+            .bad(&["--threads", "0"])
+            .contains("threads is 1 to 1024, not 0")
+    );
 }
 
 #[test]

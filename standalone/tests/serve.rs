@@ -65,6 +65,30 @@ fn it_serves_without_a_command_and_says_how_to_try_it() {
     assert_eq!(process.wait(), 0);
 }
 
+/// How many threads of a process have this name.
+#[cfg(target_os = "linux")]
+fn threads(process: u32, name: &str) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let names =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+    names.filter(|other| other.trim_end() == name).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_has_as_many_threads_for_messages_as_it_is_told() {
+    for count in [1, 5] {
+        let data = tempdir().unwrap();
+        let (process, _) = Process::serve(data.path(), &["--threads", &count.to_string()]);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // A thread gives itself its name, after whoever starts it has gone on.
+        while threads(process.pid(), "confab-messages") < count && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_eq!(threads(process.pid(), "confab-messages"), count);
+    }
+}
+
 #[test]
 fn health_readiness_and_metrics_are_served_and_asked_for() {
     let data = tempdir().unwrap();

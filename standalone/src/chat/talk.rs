@@ -3,9 +3,15 @@
 //! Messages are shown in the order of their ids, each once. What is typed is kept until the service has answered it,
 //! and sent again under the same clientMessageId after a lost connection.
 
+mod shown;
+mod words;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
+
+pub(crate) use words::{Do, Tone};
+use words::{clean, remark, told};
 
 /// Messages shown on starting.
 const HISTORY: u64 = 20;
@@ -16,39 +22,6 @@ const UNSENT: usize = 1000;
 
 const HELP: &str =
     "type a message, or: /typing  /edit N text  /delete N  /quit  (// begins a text with a slash)";
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Do {
-    /// Send a frame.
-    Send(String),
-    /// Show a line.
-    Show(Line),
-    /// Take the line just typed off the screen.
-    Erase,
-    /// The end.
-    Quit,
-}
-
-/// How a part of a line looks, where colours are to be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// As it is.
-    Plain,
-    /// A remark.
-    Faint,
-    /// Who wrote it.
-    Name,
-    /// It has been read.
-    Read,
-}
-
-/// A line of the screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// Its parts, from left to right.
-    pub(crate) parts: Vec<(Tone, String)>,
-}
 
 /// What an answer is awaited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,144 +295,10 @@ impl Talk {
         }
         out
     }
-
-    fn told_by(&mut self, event: &str, payload: &Value) -> Vec<Do> {
-        let who = clean(payload["userId"].as_str().unwrap_or_default());
-        let id = &payload["messageId"];
-        let here = payload["chatId"] == self.to.as_str();
-        let other = payload["userId"] != self.me.as_str();
-        match event {
-            "new" if here && self.behind => {
-                self.held.push(payload.clone());
-                Vec::new()
-            }
-            "new" if here => self.messages([payload].into_iter()),
-            "new" if other => self.elsewhere(payload, &who),
-            "edit" if here => {
-                vec![remark(&format!(
-                    "{who} edited #{id}: {}",
-                    clean(payload["message"].as_str().unwrap_or(""))
-                ))]
-            }
-            "delete" if here => vec![remark(&format!("{who} deleted #{id}"))],
-            "dlvrd" if here && other => vec![remark(&format!("✓✓ {who} has got all up to #{id}"))],
-            "read" if here && other => {
-                let parts = vec![(Tone::Read, format!("* ✓✓ {who} has read all up to #{id}"))];
-                vec![Do::Show(Line { parts })]
-            }
-            "typing" if here => {
-                let (stop, before) = (payload["stop"] == true, self.typing);
-                self.typing = !stop;
-                if stop || before {
-                    Vec::new()
-                } else {
-                    vec![remark(&format!("{who} is typing…"))]
-                }
-            }
-            "online" | "offline" if payload["userId"] == self.to.as_str() || self.to.starts_with("g:") => {
-                vec![remark(&format!("{who} is {event}"))]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Messages of this chat, from the history or as they come: shown, and the last one by another marked as read.
-    fn messages<'a>(&mut self, messages: impl Iterator<Item = &'a Value>) -> Vec<Do> {
-        let mut out = Vec::new();
-        let mut unread = None;
-        for message in messages {
-            let Some(id) = message["messageId"].as_u64().filter(|id| *id > self.shown) else {
-                continue;
-            };
-            // The history names the sender, the event the user.
-            let sender = message["sender"]
-                .as_str()
-                .or_else(|| message["userId"].as_str())
-                .unwrap_or_default();
-            if sender != self.me && message["status"] != "read" {
-                unread = Some(id);
-            }
-            out.push(self.message(id, sender, message));
-        }
-        if let Some(id) = unread {
-            let payload = json!({"chatId": self.to, "messageId": id});
-            out.push(self.request(Request::Mark, "read", &payload));
-        }
-        out
-    }
-
-    /// A message's line.
-    fn message(&mut self, id: u64, sender: &str, message: &Value) -> Do {
-        self.shown = id;
-        self.typing = false;
-        let text = if message.get("deletedAt").is_some() {
-            (Tone::Faint, "(deleted)".to_owned())
-        } else {
-            (
-                Tone::Plain,
-                clean(message["message"].as_str().unwrap_or_default()),
-            )
-        };
-        let mut parts = vec![
-            (Tone::Faint, format!("#{id} ")),
-            (Tone::Name, format!("{}: ", clean(sender))),
-            text,
-        ];
-        if let Some(files) = message["attachments"].as_array() {
-            parts.push((Tone::Faint, format!(" [{} attached]", files.len())));
-        }
-        if sender == self.me {
-            parts.push(match message["status"].as_str() {
-                Some("read") => (Tone::Read, " ✓✓".to_owned()),
-                Some("unread") => (Tone::Plain, " ✓✓".to_owned()),
-                _ => (Tone::Plain, " ✓".to_owned()),
-            });
-        }
-        Do::Show(Line { parts })
-    }
-
-    /// A message of another chat: told, and marked as delivered.
-    fn elsewhere(&mut self, payload: &Value, who: &str) -> Vec<Do> {
-        let chat = payload["chatId"].as_str().unwrap_or_default();
-        let text = clean(payload["message"].as_str().unwrap_or_default());
-        let line = remark(&format!("in {}, {who}: {text}", clean(chat)));
-        let mark = json!({"chatId": chat, "messageId": payload["messageId"]});
-        vec![line, self.request(Request::Mark, "dlvrd", &mark)]
-    }
-}
-
-fn remark(text: &str) -> Do {
-    Do::Show(Line {
-        parts: vec![(Tone::Faint, format!("* {text}"))],
-    })
 }
 
 fn is_passing(error: &Value) -> bool {
     error["retryable"] == true
-}
-
-fn told(what: &str, error: &Value) -> Do {
-    let (code, message) = (&error["code"], &error["message"]);
-    let text = clean(message.as_str().unwrap_or_default());
-    remark(&format!(
-        "not {what}: {text} ({})",
-        clean(code.as_str().unwrap_or_default())
-    ))
-}
-
-/// A text of another's on one line and without what a terminal would obey.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\n' {
-                '⏎'
-            } else if c.is_control() {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

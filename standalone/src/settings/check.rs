@@ -38,6 +38,10 @@ impl Settings {
         ] {
             refuse(value == 0, || format!("{name} is at least 1"))?;
         }
+        let wrong = self.threads.filter(|threads| !(1..=1024).contains(threads));
+        refuse(wrong.is_some(), || {
+            format!("threads is 1 to 1024, not {}", wrong.unwrap_or_default())
+        })?;
         confab_service::telemetry::parse_filter(&self.log)
             .map_err(|error| Failure::new(Code::Setting, format_args!("log: {error}")))?;
         self.check_engines()?;
