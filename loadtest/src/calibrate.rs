@@ -5,6 +5,7 @@
 pub(crate) mod floor;
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -87,27 +88,26 @@ impl Floor {
     }
 }
 
+/// Has the bare server write in a directory, which must be on a disk as the service's own is: in memory a sync costs nothing.
+///
 /// # Errors
 ///
-/// Where the bare server does not start, or ends.
-pub(crate) async fn calibrate() -> Result<Floor> {
-    let server = Server::start()?;
+/// Where the bare server does not start, cannot write there, or ends.
+pub(crate) async fn calibrate(dir: &Path) -> Result<Floor> {
+    let server = Server::start(dir)?;
     let target = Rc::new(Target::new(&format!("ws://{}/ws", server.address), false).await?);
     let mut process = Process::new(&[server.child.id()])?;
-    let way = |user: String, number| Way {
+    let way = |user: String| Way {
         target: target.clone(),
         user,
         device: 0,
-        number,
+        source: 0,
         token: None,
         slow: false,
     };
     let mut pairs = Vec::new();
     for number in 0..PAIRS {
-        let (from, to) = (
-            way(format!("from{number}"), number),
-            way(format!("to{number}"), number),
-        );
+        let (from, to) = (way(format!("from{number}")), way(format!("to{number}")));
         pairs.push((from.connect(0).await?, to.connect(0).await?, to.user));
     }
     Ok(Floor {
@@ -188,12 +188,13 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Result<Self> {
+    fn start(dir: &Path) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("floor")
+            .current_dir(dir)
             .stdout(Stdio::piped())
             .spawn()
-            .context("starting the bare server")?;
+            .with_context(|| format!("starting the bare server in {}", dir.display()))?;
         let output = child.stdout.take().context("the bare server has no output")?;
         let mut address = String::new();
         BufReader::new(output).read_line(&mut address)?;

@@ -58,6 +58,43 @@ fn at(scenario: &Scenario, rate: f64) -> Scenario {
     step
 }
 
+/// What a search has found.
+pub(crate) struct Found {
+    /// The run at the highest rate that holds; one that broke a promise, at whatever rate.
+    pub(crate) best: Option<Summary>,
+    /// How the run at the lowest rate ended that does not hold, and how one that was interrupted.
+    pub(crate) bound: Option<Verdict>,
+}
+
+impl Found {
+    /// The exit code of the search.
+    pub(crate) fn code(&self) -> u8 {
+        match (&self.best, self.bound) {
+            (_, Some(Verdict::Interrupted)) => Verdict::Interrupted.code(),
+            (Some(best), _) => best.verdict.code(),
+            (None, bound) => bound.unwrap_or(Verdict::ThresholdMissed).code(),
+        }
+    }
+
+    /// What is to be said of it beside the best run.
+    pub(crate) fn words(&self) -> Option<&'static str> {
+        match (&self.best, self.bound) {
+            (Some(_), Some(Verdict::Interrupted)) => {
+                Some("interrupted: this is the highest rate that held so far")
+            }
+            (None, Some(Verdict::Interrupted)) => Some("interrupted before any rate held"),
+            (Some(_), Some(Verdict::GeneratorSaturated)) => {
+                Some("above that the load generator was saturated: the service may hold more")
+            }
+            (None, Some(Verdict::GeneratorSaturated)) => {
+                Some("the load generator was saturated: nothing can be said of the service")
+            }
+            (None, _) => Some("no rate meets the thresholds"),
+            (Some(_), _) => None,
+        }
+    }
+}
+
 /// Doubles the rate until it does not hold, or cannot be doubled any more, then halves the distance.
 ///
 /// # Errors
@@ -68,8 +105,8 @@ pub(crate) async fn search(
     options: &Options,
     search: &Search,
     told: impl Fn(&str),
-) -> Result<Option<Summary>> {
-    let mut best = None;
+) -> Result<Found> {
+    let (mut best, mut bound) = (None, None);
     let (mut held, mut failed) = (None, None);
     while let Some(rate) = search.next(held, failed) {
         let found = run::run(&at(scenario, rate), options, run::new_id()).await?;
@@ -77,12 +114,20 @@ pub(crate) async fn search(
         match found.verdict {
             Verdict::Passed => (held, best) = (Some(rate), Some(found)),
             // At no rate may this happen.
-            Verdict::Violated => return Ok(Some(found)),
-            Verdict::Interrupted => return Ok(best),
-            Verdict::ThresholdMissed | Verdict::GeneratorSaturated => failed = Some(rate),
+            Verdict::Violated => {
+                best = Some(found);
+                break;
+            }
+            Verdict::Interrupted => {
+                bound = Some(Verdict::Interrupted);
+                break;
+            }
+            Verdict::ThresholdMissed | Verdict::GeneratorSaturated => {
+                (failed, bound) = (Some(rate), Some(found.verdict));
+            }
         }
     }
-    Ok(best)
+    Ok(Found { best, bound })
 }
 
 fn line(rate: f64, found: &Summary) -> String {

@@ -83,6 +83,14 @@ fn loading() -> [Command; 3] {
         )),
         Command::new("calibrate")
             .about("Measure what a durable message costs at least on this machine")
+            .arg(
+                option(
+                    "dir",
+                    "DIR",
+                    "Where its appends go: on a disk as the service's own is, not in memory",
+                )
+                .default_value("."),
+            )
             .arg(flag("json", "As JSON")),
     ]
 }
@@ -158,6 +166,27 @@ fn load(name: &'static str, about: &'static str) -> Command {
             "hs256-secret-file",
             "FILE",
             "Make tokens with this secret, for --auth jwt",
+        ))
+        .arg(
+            option(
+                "token-issuer",
+                "TEXT",
+                "The `iss` of those tokens, where the service demands one",
+            )
+            .requires("hs256-secret-file"),
+        )
+        .arg(
+            option(
+                "token-audience",
+                "TEXT",
+                "The `aud` of those tokens, where the service demands one",
+            )
+            .requires("hs256-secret-file"),
+        )
+        .arg(option(
+            "ca",
+            "FILE",
+            "Certificates that a wss:// target is checked by, PEM, instead of the public authorities'",
         ))
         .arg(option(
             "chaos-hook",

@@ -21,13 +21,13 @@ use crate::calibrate::{self, Floor};
 use crate::capacity::{self, Search};
 use crate::cli::Usage;
 use crate::compare;
-use crate::device::Target;
+use crate::device::{Target, trust};
 use crate::interrupt::Interrupt;
 use crate::plan::Shard;
 use crate::report;
 use crate::run::{self, Options};
 use crate::scenario::{READY, Scenario};
-use crate::summary::{Summary, Verdict, judge, merge};
+use crate::summary::{Summary, judge, merge};
 use crate::tokens::Tokens;
 use out::Out;
 use words::print;
@@ -40,7 +40,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<u8> {
         Some(("run", args)) => alone(run_one(args)),
         Some(("capacity", args)) => alone(find_capacity(args)),
         Some(("validate", args)) => validate(args),
-        Some(("calibrate", args)) => alone(show_floor(args.get_flag("json"))),
+        Some(("calibrate", args)) => alone(show_floor(args)),
         Some(("report", args)) => make_report(args),
         Some(("compare", args)) => compare_two(args),
         Some(("merge", args)) => merge_all(args),
@@ -67,18 +67,18 @@ fn bare_server() -> Result<u8> {
 
 async fn run_one(args: &ArgMatches) -> Result<u8> {
     let scenario = scenario(args)?;
-    let options = options(args).await?;
+    let options = options(args, &scenario).await?;
     let run = run::new_id();
     let out = args.get_one::<String>("out").map(PathBuf::from);
     let out = Out::new(out.unwrap_or_else(|| PathBuf::from(format!("loadtest-{}-{run}", scenario.name))))?;
     let floor = if args.get_flag("calibrate") {
-        Some(calibrate::calibrate().await?)
+        Some(calibrate::calibrate(out.dir()).await?)
     } else {
         None
     };
     let mut summary = run::run(&scenario, &options, run).await?;
     summary.floor = match floor {
-        Some(before) if !options.interrupt.has_come() => Some(floor_around(before).await),
+        Some(before) if !options.interrupt.has_come() => Some(floor_around(before, out.dir()).await),
         floor => floor,
     };
     judge(&mut summary);
@@ -91,8 +91,8 @@ async fn run_one(args: &ArgMatches) -> Result<u8> {
 
 /// The floor of a run. A shared machine is faster in one minute than in the next, so it is measured again; where that
 /// fails, what was measured before stands: a run is not thrown away for it.
-async fn floor_around(before: Floor) -> Floor {
-    match calibrate::calibrate().await {
+async fn floor_around(before: Floor, dir: &Path) -> Floor {
+    match calibrate::calibrate(dir).await {
         Ok(after) => before.mean(after),
         Err(error) => {
             eprintln!(
@@ -108,18 +108,20 @@ async fn find_capacity(args: &ArgMatches) -> Result<u8> {
     let closeness = args.get_one::<f64>("closeness").copied().unwrap_or(10.0);
     let from = args.get_one::<f64>("from").copied();
     let search = Search::new(&scenario, shard(args), from, closeness).context(Usage)?;
-    let options = options(args).await?;
+    let options = options(args, &scenario).await?;
     let out = args.get_one::<String>("out").map(PathBuf::from);
     let out = out.map(Out::new).transpose()?;
-    let Some(best) = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await? else {
-        println!("no rate meets the thresholds");
-        return Ok(Verdict::ThresholdMissed.code());
-    };
-    print(&best);
-    if let Some(out) = out {
-        out.keep(&best)?;
+    let found = capacity::search(&scenario, &options, &search, |line| println!("{line}")).await?;
+    if let Some(best) = &found.best {
+        print(best);
     }
-    Ok(best.verdict.code())
+    if let Some(words) = found.words() {
+        println!("{words}");
+    }
+    if let (Some(out), Some(best)) = (out, &found.best) {
+        out.keep(best)?;
+    }
+    Ok(found.code())
 }
 
 fn validate(args: &ArgMatches) -> Result<u8> {
@@ -155,9 +157,9 @@ fn part(shard: Shard, own: &Scenario) -> String {
     )
 }
 
-async fn show_floor(json: bool) -> Result<u8> {
-    let floor = calibrate::calibrate().await?;
-    if json {
+async fn show_floor(args: &ArgMatches) -> Result<u8> {
+    let floor = calibrate::calibrate(&path(args, "dir")).await?;
+    if args.get_flag("json") {
         println!("{}", serde_json::to_string(&floor)?);
     } else {
         print!("{}", floor.words());
@@ -228,22 +230,30 @@ fn shard(args: &ArgMatches) -> Shard {
     args.get_one("shard").copied().unwrap_or(Shard::WHOLE)
 }
 
-async fn options(args: &ArgMatches) -> Result<Options> {
+async fn options(args: &ArgMatches, scenario: &Scenario) -> Result<Options> {
     raise_file_limit()?;
+    let ca = args.get_one::<String>("ca").map(PathBuf::from);
+    let trust = ca.as_deref().map(trust).transpose().context(Usage)?;
     let mut targets = Vec::new();
     for text in args.get_many::<String>("target").unwrap_or_default() {
         let target = Target::new(text, args.get_flag("allow-remote"))
             .await
             .context(Usage)?;
-        targets.push(Rc::new(target));
+        targets.push(Rc::new(target.trusting(trust.clone())));
     }
-    let secret = args.get_one::<String>("hs256-secret-file").map(PathBuf::from);
+    let text = |name: &str| args.get_one::<String>(name).cloned();
+    let tokens = Tokens::new(
+        text("hs256-secret-file").map(PathBuf::from).as_deref(),
+        text("token-issuer"),
+        text("token-audience"),
+        scenario.planned(),
+    );
     Ok(Options {
         targets,
         pids: args.get_many("pid").unwrap_or_default().copied().collect(),
         shard: shard(args),
-        tokens: Tokens::new(secret.as_deref()).context(Usage)?,
-        chaos_hook: args.get_one::<String>("chaos-hook").cloned(),
+        tokens: tokens.context(Usage)?,
+        chaos_hook: text("chaos-hook"),
         read_back: !args.get_flag("no-read-back"),
         progress: !args.get_flag("quiet"),
         interrupt: Interrupt::listen()?,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-pub(crate) use socket::{Socket, Target, Way};
+pub(crate) use socket::{PER_SOURCE, Socket, Target, Way, trust};
 
 use crate::arrivals::Act;
 use crate::stats::Timed;
@@ -40,8 +40,8 @@ pub(crate) enum Command {
         payload: String,
         answer: oneshot::Sender<Result<String, String>>,
     },
-    /// The connection is cut, and there again at that time.
-    Away { until: Instant },
+    /// The connection is cut, and there again at that time; then it may have forgotten which events it has.
+    Away { until: Instant, forgets: bool },
 }
 
 /// Commands that wait for a device.
@@ -67,17 +67,29 @@ pub(crate) struct Device {
     free_since: Instant,
     /// Reads nothing for so long at a time.
     pause: Option<Duration>,
-    /// While it comes back: since when, and how many messages it must have seen to have missed none.
-    resuming: Option<(Instant, u64)>,
+    /// Names no event at the next connection, as if it knew of none.
+    forgets: bool,
+    /// While it comes back.
+    coming: Option<Coming>,
     was_live: bool,
+}
+
+/// How a connection comes about.
+#[derive(Clone, Copy)]
+struct Coming {
+    /// Since when it is wanted: since it was planned, or since an earlier one was lost, however often it is lost again before it is
+    /// there.
+    since: Instant,
+    /// How many messages it must have seen to have missed none; none as long as there is no connection.
+    must_see: Option<u64>,
 }
 
 /// Why a connection ended.
 enum Ended {
     /// Nobody commands the device any more.
     Done,
-    /// It was told to go.
-    Away(Instant),
+    /// It was told to go, until then; and whether it forgets.
+    Away(Instant, bool),
     /// It was lost; it may come back after so long.
     Lost(Duration),
 }
@@ -100,7 +112,8 @@ impl Device {
             since: Instant::now(),
             free_since: Instant::now(),
             pause,
-            resuming: None,
+            forgets: false,
+            coming: None,
             was_live: false,
         }
     }
@@ -109,9 +122,13 @@ impl Device {
     pub(crate) async fn run(mut self, planned: Instant) {
         let mut planned = planned;
         self.since = planned;
+        self.wanted_since(planned);
+        tokio::time::sleep_until(planned.into()).await;
+        // At first only: a storm has as many dial at once as there are, which takes the tool its time.
+        self.shared.borrow_mut().stats.dials(planned);
         loop {
             tokio::time::sleep_until(planned.into()).await;
-            let Some(mut socket) = self.connect(planned).await else {
+            let Some(mut socket) = self.connect().await else {
                 return;
             };
             self.shared.borrow_mut().is_there(self.number, true);
@@ -121,22 +138,38 @@ impl Device {
             self.shared.borrow_mut().is_there(self.number, false);
             match ended {
                 Ended::Done => return self.say_goodbye(socket).await,
-                Ended::Away(until) => (planned, self.since) = (until, until),
+                Ended::Away(until, forgets) => {
+                    (planned, self.since, self.forgets) = (until, until, forgets);
+                    // Whatever it waited for: the tool has sent it away.
+                    self.coming = None;
+                    self.wanted_since(until);
+                }
                 Ended::Lost(wait) => {
                     self.shared.borrow_mut().stats.counts.lost += 1;
-                    planned = Instant::now() + wait;
+                    let lost = Instant::now();
+                    planned = lost + wait;
+                    self.wanted_since(lost);
                 }
             }
         }
     }
 
+    /// A connection is wanted from then on, if it was not already.
+    fn wanted_since(&mut self, since: Instant) {
+        self.coming = Some(Coming {
+            since: self.coming.map_or(since, |coming| coming.since),
+            must_see: None,
+        });
+    }
+
     /// Tries until it is connected. None where nobody commands the device any more.
-    async fn connect(&mut self, planned: Instant) -> Option<socket::Socket> {
+    async fn connect(&mut self) -> Option<socket::Socket> {
         loop {
             let last_event = self.shared.borrow().ledger.view(self.number).last_event;
-            match self.way.connect(last_event).await {
+            let named = if self.forgets { 0 } else { last_event };
+            match self.way.connect(named).await {
                 Ok(socket) => {
-                    self.connected(planned);
+                    self.connected(named > 0);
                     return Some(socket);
                 }
                 Err(error) => {
@@ -153,11 +186,15 @@ impl Device {
         }
     }
 
-    fn connected(&mut self, planned: Instant) {
+    fn connected(&mut self, named: bool) {
+        self.forgets = false;
         let mut world = self.shared.borrow_mut();
         let view = world.ledger.view_mut(self.number);
-        view.reconnected();
-        self.resuming = Some((planned, view.seen + view.owed));
+        view.reconnected(named);
+        let must_see = view.seen + view.owed;
+        if let Some(coming) = &mut self.coming {
+            coming.must_see = Some(must_see);
+        }
         self.free_since = Instant::now();
         drop(world);
         // The answer shows that the connection is live.
@@ -169,18 +206,22 @@ impl Device {
 
     /// Once the first answer is there and nothing that was missed is missing, the connection is back.
     fn check_resumed(&mut self) {
-        let Some((planned, must_see)) = self.resuming else {
+        let Some(Coming {
+            since,
+            must_see: Some(must_see),
+        }) = self.coming
+        else {
             return;
         };
         let mut world = self.shared.borrow_mut();
         if world.ledger.view(self.number).seen < must_see {
             return;
         }
-        self.resuming = None;
+        self.coming = None;
         if self.was_live {
-            world.stats.took(Timed::Resume, planned);
+            world.stats.took(Timed::Resume, since);
         } else {
-            world.stats.took(Timed::Connect, planned);
+            world.stats.took(Timed::Connect, since);
             world.ready += 1;
         }
         drop(world);

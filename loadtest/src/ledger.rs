@@ -35,6 +35,8 @@ pub(crate) struct Sent {
     /// How long its text is. With the number this is all of it: texts are made, and need not be kept.
     bytes: u16,
     pub(crate) answered: bool,
+    /// For good: it is not there, and will not be.
+    refused: bool,
     /// When it should have been sent, in microseconds of the run; none where the tool had taken its sender away.
     pub(crate) at: Option<u64>,
 }
@@ -127,6 +129,7 @@ impl Ledger {
             message_id: 0,
             bytes: bytes as u16,
             answered: false,
+            refused: false,
             at,
         });
         let chat = &mut self.chats[chat as usize];
@@ -156,6 +159,24 @@ impl Ledger {
         }
     }
 
+    /// The service has refused a `new` for good.
+    pub(crate) fn refused(&mut self, n: u32) {
+        let Some(sent) = self.sends.get_mut(n as usize) else {
+            return;
+        };
+        sent.refused = true;
+        let (chat, message_id) = (sent.chat, sent.message_id);
+        self.chats[chat as usize].open -= 1;
+        if message_id != 0 {
+            self.stands_refused(n, chat, message_id);
+        }
+    }
+
+    fn stands_refused(&mut self, n: u32, chat: u32, message_id: u32) {
+        let detail = format!("message {n} was refused, and is message {message_id}");
+        self.violate(Kind::Refused, chat, detail);
+    }
+
     /// Somebody says which message of which chat number `n` is. The first time it is owed to all members; later it must be
     /// the same. False where it cannot be.
     fn placed(&mut self, n: u32, chat: u32, message_id: u32, by: &str) -> bool {
@@ -180,6 +201,9 @@ impl Ledger {
             let detail = format!("id {message_id} is message {taken} and, by {by}, message {n}");
             self.violate(Kind::Order, chat, detail);
             return false;
+        }
+        if self.sends[n as usize].refused {
+            self.stands_refused(n, chat, message_id);
         }
         self.owe(chat);
         self.claimed(chat, message_id);

@@ -99,7 +99,7 @@ fn violations(summary: &Summary) -> Markup {
 fn checks(summary: &Summary) -> Markup {
     html! {
         @if !summary.not_judged.is_empty() {
-            p class="warning" { "Not judged, for want of --pid or --calibrate: " (summary.not_judged.join(", ")) "." }
+            p class="warning" { "Not judged, " (summary.why_not_judged()) ": " (summary.not_judged.join(", ")) "." }
         }
         @if !summary.read_back {
             p class="warning" { "Not judged: history and lists, which were not read back." }

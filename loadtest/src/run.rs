@@ -55,6 +55,8 @@ pub(crate) struct Usages {
 /// What was measured between two moments.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Window {
+    /// In milliseconds since 1970.
+    pub(crate) began: u64,
     pub(crate) seconds: f64,
     pub(crate) answered: u64,
     pub(crate) delivered: u64,
@@ -74,13 +76,15 @@ pub(crate) struct Findings {
     pub(crate) settled: Settled,
     /// Whether history and lists were read back, all of them.
     pub(crate) read_back: bool,
-    /// Whether processes of the service were to be watched.
-    pub(crate) watched: bool,
+    /// The processes of the service that were to be watched.
+    pub(crate) pids: Vec<u32>,
     /// Actions that no device has come to.
     pub(crate) unbegun: u64,
     /// Whether the load was ended before its time.
     pub(crate) interrupted: bool,
-    /// The exit code of the chaos hook, if it has ended.
+    /// The chaos hook, if there was to be one.
+    pub(crate) chaos_command: Option<String>,
+    /// Its exit code, if it has ended.
     pub(crate) chaos_hook: Option<i32>,
 }
 
@@ -159,9 +163,10 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) 
         window,
         settled,
         read_back,
-        watched: !options.pids.is_empty(),
+        pids: options.pids.clone(),
         unbegun,
         interrupted: run.interrupted,
+        chaos_command: options.chaos_hook.clone(),
         chaos_hook: run.hook.as_mut().and_then(hook_code),
     };
     Ok(summary::of(findings, &run.shared.borrow()))

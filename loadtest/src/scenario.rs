@@ -188,6 +188,9 @@ pub(crate) struct Churn {
     /// How long they stay away.
     #[serde(with = "humantime_serde")]
     pub(crate) away: Duration,
+    /// Which share of them comes back without naming the last event that it has: what it has acknowledged must do.
+    #[serde(default)]
+    pub(crate) forget: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -231,6 +234,19 @@ pub(crate) struct Thresholds {
 }
 
 impl Scenario {
+    /// How long a run of it takes, connecting, loading and settling, if nothing goes wrong.
+    pub(crate) fn planned(&self) -> Duration {
+        let connecting = Duration::from_secs_f64(f64::from(self.devices()) / self.connect.rate);
+        [
+            connecting,
+            self.load.warm_up,
+            self.load.duration,
+            self.load.settle,
+        ]
+        .iter()
+        .fold(Duration::ZERO, |all, part| all.saturating_add(*part))
+    }
+
     /// The scenario of a ready name, or of a file, with `path.to.key=value` put into it.
     pub(crate) fn load(named: &str, overrides: &[String]) -> Result<Self> {
         let (name, text) = match READY.iter().find(|(name, _)| *name == named) {

@@ -118,6 +118,8 @@ pub(crate) struct Stats {
     all: Vec<Times>,
     /// Since the last point of the series.
     lately: Vec<Times>,
+    /// How late the tool began connections: by itself, for no action of the plan is late by it.
+    late_dials: Times,
     pub(crate) counts: Counts,
     /// Connections that are open.
     pub(crate) open: u32,
@@ -136,6 +138,7 @@ impl Stats {
             window: None,
             all: all(),
             lately: all(),
+            late_dials: times(),
             counts: Counts::default(),
             open: 0,
             refusals: std::collections::BTreeMap::new(),
@@ -178,6 +181,17 @@ impl Stats {
     pub(crate) fn begins(&mut self, planned: Instant) {
         self.took(Timed::Late, planned);
         self.counts.late += u64::from(planned.elapsed() > LATE);
+    }
+
+    /// A connection that was to begin then begins now.
+    pub(crate) fn dials(&mut self, planned: Instant) {
+        let micros = (planned.elapsed().as_micros() as u64).clamp(1, LONGEST);
+        self.late_dials.saturating_record(micros);
+    }
+
+    /// How late the tool was in beginning connections, all but one in a hundred, in milliseconds.
+    pub(crate) fn late_dials_p99_ms(&self) -> f64 {
+        self.late_dials.value_at_quantile(0.99) as f64 / 1e3
     }
 
     pub(crate) fn refused(&mut self, code: &str, message: &str) {

@@ -16,6 +16,7 @@ pub(crate) use times::TimesSummary;
 
 use crate::calibrate::Floor;
 use crate::ledger::Violation;
+use crate::plan::Shard;
 use crate::run::{Findings, Usages, Window};
 use crate::scenario::Scenario;
 use crate::stats::{Counts, Point, Timed, Usage};
@@ -42,6 +43,9 @@ pub(crate) struct Summary {
     /// By code: how often, and one of the messages.
     pub(crate) refusals: BTreeMap<String, (u64, String)>,
     pub(crate) times: BTreeMap<Timed, TimesSummary>,
+    /// How late the tool was in beginning the first connections.
+    #[serde(default)]
+    pub(crate) late_dials_p99_ms: f64,
     pub(crate) ledger: LedgerSummary,
     pub(crate) target: Option<TargetSummary>,
     /// Whether processes of the service were watched. Without `target` one of them has ended.
@@ -59,9 +63,18 @@ pub(crate) struct Summary {
     /// Whether the load was ended before its time.
     #[serde(default)]
     pub(crate) interrupted: bool,
-    /// The exit code of the chaos hook, if there was one and it has ended.
+    /// The chaos hook, if there was to be one.
+    #[serde(default)]
+    pub(crate) chaos_command: Option<String>,
+    /// The exit code of the chaos hook, if it has ended.
     #[serde(default)]
     pub(crate) chaos_hook: Option<i32>,
+    /// When the measured time began, in milliseconds since 1970; 0 where it is not known.
+    #[serde(default)]
+    pub(crate) measured_at: u64,
+    /// The processes of the service that were watched.
+    #[serde(default)]
+    pub(crate) pids: Vec<u32>,
     pub(crate) floor: Option<Floor>,
     pub(crate) series: Vec<Point>,
 }
@@ -184,9 +197,10 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         window,
         settled,
         read_back,
-        watched,
+        pids,
         unbegun,
         interrupted,
+        chaos_command,
         chaos_hook,
     } = findings;
     let ambiguous = world.ledger.ambiguous();
@@ -211,6 +225,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         times: times
             .map(|what| (what, TimesSummary::of(world.stats.times(what))))
             .collect(),
+        late_dials_p99_ms: world.stats.late_dials_p99_ms(),
         ledger: LedgerSummary {
             violations: violations.count,
             kept: violations.kept.clone(),
@@ -225,15 +240,18 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
             unanswered: settled.unanswered,
             gone: settled.gone,
         },
-        target: target(&scenario, &usages, window),
-        watched,
+        target: target(&scenario, &usages, window, shard),
+        watched: !pids.is_empty(),
+        pids,
         scenario,
         own_cores: window.own_cpu_seconds / window.seconds,
         checks: Vec::new(),
         not_judged: Vec::new(),
         read_back,
         interrupted,
+        chaos_command,
         chaos_hook,
+        measured_at: window.began,
         floor: None,
         series,
     };
@@ -241,13 +259,15 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
     summary
 }
 
-fn target(scenario: &Scenario, usages: &Usages, window: Window) -> Option<TargetSummary> {
+fn target(scenario: &Scenario, usages: &Usages, window: Window, shard: Shard) -> Option<TargetSummary> {
     let cpu_seconds = window.cpu_seconds?;
     let mb = |usage: Option<Usage>| usage.map(|usage| usage.resident_bytes as f64 / 1e6);
     let (before, connected) = (mb(usages.before)?, mb(usages.connected)?);
     Some(TargetSummary {
         cpu_cores: cpu_seconds / window.seconds,
-        cpu_us_per_message: (window.answered > 0).then(|| cpu_seconds * 1e6 / window.answered as f64),
+        // Of several shards none knows how many messages there were.
+        cpu_us_per_message: (window.answered > 0 && shard.of == 1)
+            .then(|| cpu_seconds * 1e6 / window.answered as f64),
         mb_before: before,
         mb_connected: connected,
         mb_end: mb(usages.end)?,
@@ -256,6 +276,20 @@ fn target(scenario: &Scenario, usages: &Usages, window: Window) -> Option<Target
 }
 
 impl Summary {
+    /// Whether it is of one shard among several: of the load there is more than it tells.
+    pub(crate) fn is_part(&self) -> bool {
+        matches!(&self.shards[..], [one] if !one.ends_with("/1"))
+    }
+
+    /// Why thresholds could not be judged.
+    pub(crate) fn why_not_judged(&self) -> &'static str {
+        if self.is_part() {
+            "before `merge` or for want of --pid or --calibrate"
+        } else {
+            "for want of --pid or --calibrate"
+        }
+    }
+
     /// CPU of a message against that of the floor, at the same number of messages in flight.
     pub(crate) fn floor_ratio(&self) -> Option<f64> {
         let floor = self.floor.as_ref()?.at(self.scenario.load.in_flight.unwrap_or(1));

@@ -178,8 +178,7 @@ settings! {
     }
     "Threads" {
         /// Threads that handle connections and messages. By default as many as there are cores; in one process on its own
-        /// data directory one fewer, since the log and the tables have threads of their own there. More than one there, on
-        /// two cores, handle more messages in all where nothing else wants those cores, at more CPU for each.
+        /// data directory one fewer, since the log and the tables have threads of their own there.
         threads: Option<usize> = None, like "4";
     }
     "Stopping" {

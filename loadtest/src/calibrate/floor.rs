@@ -79,8 +79,9 @@ pub(crate) async fn serve() -> Result<()> {
 }
 
 fn preallocated() -> Result<File> {
-    let path = std::env::temp_dir().join(format!("confab-floor-{}", std::process::id()));
-    let mut file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    // In the directory that it was started in.
+    let path = format!(".confab-floor-{}", std::process::id());
+    let mut file = File::create(&path).with_context(|| format!("creating {path}"))?;
     // It is gone with the process.
     std::fs::remove_file(&path)?;
     file.write_all(&vec![0; FILE])?;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
-use crate::stats::Counts;
+use crate::stats::{Counts, Timed};
 use crate::summary::Summary;
 
 /// Prints it.
@@ -36,6 +36,14 @@ fn words(summary: &Summary, out: &mut String) -> fmt::Result {
             times.p99_ms,
             times.max_ms,
             times.count
+        )?;
+    }
+    if summary.times.contains_key(&Timed::Connect) {
+        let late = summary.late_dials_p99_ms;
+        writeln!(
+            out,
+            "{:>18}: begun late by the tool, p99 {late:.2} ms",
+            "connections"
         )?;
     }
     planned(&summary.counts, out)?;
@@ -75,7 +83,7 @@ fn judged(summary: &Summary, out: &mut String) -> fmt::Result {
     }
     if !summary.not_judged.is_empty() {
         let names = summary.not_judged.join(", ");
-        writeln!(out, "  not judged, for want of --pid or --calibrate: {names}")?;
+        writeln!(out, "  not judged, {}: {names}", summary.why_not_judged())?;
     }
     if !summary.read_back {
         writeln!(out, "  not judged: history and lists, which were not read back")?;
@@ -99,15 +107,15 @@ fn used(summary: &Summary, out: &mut String) -> fmt::Result {
         let each = target
             .cpu_us_per_message
             .map_or_else(String::new, |each| format!(", {each:.1} µs a message"));
+        let connection = if summary.is_part() {
+            "; a message's CPU and a connection's memory are known after `merge`".to_owned()
+        } else {
+            format!("; {:.2} KB a connection", target.kb_per_connection)
+        };
         writeln!(
             out,
-            "{:>18}: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end; {:.2} KB a connection",
-            "service",
-            target.cpu_cores,
-            target.mb_before,
-            target.mb_connected,
-            target.mb_end,
-            target.kb_per_connection
+            "{:>18}: {:.2} cores{each}; {:.1} MB before, {:.1} connected, {:.1} at the end{connection}",
+            "service", target.cpu_cores, target.mb_before, target.mb_connected, target.mb_end,
         )?;
     }
     if summary.watched && summary.target.is_none() {

@@ -54,7 +54,7 @@ impl Device {
             self.out.push(protocol::ack(id));
         }
         drop(world);
-        if self.resuming.is_some() && self.was_live {
+        if self.coming.is_some() && self.was_live {
             self.check_resumed();
         }
     }
@@ -86,9 +86,14 @@ impl Device {
         let mut world = self.shared.borrow_mut();
         world.open_requests -= 1;
         world.stats.refused(&error.code, &error.message);
-        drop(world);
-        if let What::Ask(answer) = request.what {
-            let _ = answer.send(Err(format!("{}: {}", error.code, error.message)));
+        match request.what {
+            What::New { n, .. } => world.ledger.refused(n),
+            What::Change { n } => world.ledger.change_refused(n),
+            What::Mark { chat, read, .. } => world.ledger.mark_refused(chat, self.user, read),
+            What::Ask(answer) => {
+                let _ = answer.send(Err(format!("{}: {}", error.code, error.message)));
+            }
+            What::History { .. } | What::Chats => {}
         }
     }
 

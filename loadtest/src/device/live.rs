@@ -111,7 +111,7 @@ impl Device {
     fn commanded(&mut self, command: Option<Command>) -> Result<(), Ended> {
         match command {
             None => return Err(Ended::Done),
-            Some(Command::Away { until }) => return Err(Ended::Away(until)),
+            Some(Command::Away { until, forgets }) => return Err(Ended::Away(until, forgets)),
             Some(Command::Act { act, chat, at, pick }) => self.act(act, chat, at, pick),
             Some(Command::Loop { chat, in_flight }) => (0..in_flight).for_each(|_| self.send_on(chat)),
             Some(Command::Ask {

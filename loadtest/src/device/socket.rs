@@ -1,23 +1,30 @@
 //! How a device reaches the service.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Connections from one loopback address: fewer than there are ports.
-const PER_SOURCE: u32 = 20_000;
+pub(crate) const PER_SOURCE: u32 = 20_000;
+/// So many loopback addresses there are to connect from.
+const SOURCES: u32 = 250;
 /// What the system keeps for a slow reader, so that it is soon full.
 const SLOW_BUFFER: u32 = 4_096;
 
@@ -26,6 +33,26 @@ const SLOW_BUFFER: u32 = 4_096;
 pub(crate) struct Target {
     uri: Uri,
     address: SocketAddr,
+    /// Whose certificates it may show, if not those of the public authorities.
+    trust: Option<Arc<ClientConfig>>,
+}
+
+/// Trust in the certificates of a PEM file alone.
+///
+/// # Errors
+///
+/// Where it cannot be read, or has none.
+pub(crate) fn trust(file: &Path) -> Result<Arc<ClientConfig>> {
+    let shown = file.display();
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).with_context(|| format!("--ca {shown}"))?;
+    for certificate in certificates {
+        let certificate = certificate.with_context(|| format!("--ca {shown}"))?;
+        roots.add(certificate).with_context(|| format!("--ca {shown}"))?;
+    }
+    ensure!(!roots.is_empty(), "--ca {shown} has no certificate, PEM, in it");
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(Arc::new(config.with_no_client_auth()))
 }
 
 impl Target {
@@ -69,7 +96,16 @@ impl Target {
         } else {
             uri
         };
-        Ok(Self { uri, address })
+        Ok(Self {
+            uri,
+            address,
+            trust: None,
+        })
+    }
+
+    /// The same, with other trust than in the public authorities, if there is any.
+    pub(crate) fn trusting(self, trust: Option<Arc<ClientConfig>>) -> Self {
+        Self { trust, ..self }
     }
 }
 
@@ -79,8 +115,8 @@ pub(crate) struct Way {
     /// As the query has it.
     pub(crate) user: String,
     pub(crate) device: u32,
-    /// Of the whole run, for the source address.
-    pub(crate) number: u32,
+    /// Which of the loopback addresses it connects from, where the service is on this machine: the ports of one are too few.
+    pub(crate) source: u32,
     pub(crate) token: Option<String>,
     pub(crate) slow: bool,
 }
@@ -102,8 +138,8 @@ impl Way {
         if self.slow {
             socket.set_recv_buffer_size(SLOW_BUFFER)?;
         }
-        if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && self.number >= PER_SOURCE {
-            let last = 1 + u8::try_from(self.number / PER_SOURCE).context("too many connections")?;
+        if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && self.source > 0 {
+            let last = 1 + u8::try_from(self.source % SOURCES)?;
             socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
         }
         let stream = socket.connect(address).await.context("connecting")?;
@@ -117,7 +153,8 @@ impl Way {
         let small = WebSocketConfig::default()
             .read_buffer_size(4 * 1024)
             .write_buffer_size(4 * 1024);
-        let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(small), None);
+        let trust = self.target.trust.clone().map(Connector::Rustls);
+        let opened = tokio_tungstenite::client_async_tls_with_config(request, stream, Some(small), trust);
         let (socket, _) = Box::pin(opened).await.context("the handshake")?;
         Ok(socket)
     }

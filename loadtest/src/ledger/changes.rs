@@ -111,6 +111,18 @@ impl Ledger {
         }
     }
 
+    /// A change was refused for good: nobody may be told of it.
+    pub(crate) fn change_refused(&mut self, n: u32) {
+        let Some(sent) = self.sends.get(n as usize) else {
+            return;
+        };
+        let (chat, id) = (sent.chat, sent.message_id);
+        let change = self.chats[chat as usize].changes.entry(id).or_default();
+        if let Some(deed) = change.under_way.take() {
+            self.untold.remove(&(chat, id, deed));
+        }
+    }
+
     pub(super) fn may_be_deleted(&self, chat: u32, message_id: u32) -> bool {
         let change = self.chats[chat as usize].changes.get(&message_id);
         change.is_some_and(Change::may_be_deleted)

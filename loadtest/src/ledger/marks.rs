@@ -129,6 +129,12 @@ impl Ledger {
         }
     }
 
+    /// A mark was refused for good.
+    pub(crate) fn mark_refused(&mut self, chat: u32, user: u32, read: bool) {
+        let reached = self.chats[chat as usize].members.entry(user).or_default();
+        reached.reads_open -= u32::from(read);
+    }
+
     pub(super) fn told_mark(&mut self, device: u32, chat: u32, kind: &str, payload: &EventPayload<'_>) {
         let (id, read) = (payload.message_id, kind == "read");
         let by = self.plan.user(&payload.user_id);

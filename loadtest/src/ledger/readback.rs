@@ -96,7 +96,7 @@ impl Ledger {
 
     /// What became of those that were never answered, once the history was read.
     pub(crate) fn ambiguous(&self) -> Ambiguous {
-        let open = self.sends.iter().filter(|sent| !sent.answered);
+        let open = self.sends.iter().filter(|sent| !sent.answered && !sent.refused);
         open.fold(Ambiguous::default(), |mut all, sent| {
             if sent.message_id == 0 {
                 all.absent += 1;

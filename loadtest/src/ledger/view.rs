@@ -8,8 +8,7 @@ use std::time::Instant;
 pub(crate) struct View {
     /// The last durable event. Users of a run are new, so the first one is 1.
     pub(crate) last_event: u64,
-    /// Whether an event may come again: nothing of this connection has come yet.
-    repeats: bool,
+    again: Again,
     /// What was owed and has come.
     pub(crate) seen: u64,
     /// New messages, edits and deletions that are known and have not come.
@@ -24,22 +23,34 @@ pub(crate) struct View {
     pub(super) marks: HashMap<(u32, u32, bool), u32>,
 }
 
+/// Which events may come that have come before.
+#[derive(Debug, Default)]
+enum Again {
+    /// None: the connection has named the last one that it has, or is past it.
+    #[default]
+    None,
+    /// Those after any one: nothing of this connection has come yet.
+    Any,
+    /// This one, after the one before it.
+    From(u64),
+}
+
 /// How an event follows the one before.
 pub(super) enum Next {
     /// By one.
     Right,
     /// It was told on an earlier connection.
     Again,
-    /// It was told on this one.
+    /// It was told on this one, or the connection has said that it has it: up to there.
     Twice(u64),
-    /// Something is missing before it.
+    /// Something is missing before it, after this one.
     Hole(u64),
 }
 
 impl View {
-    /// A new connection: what is not acknowledged may come again.
-    pub(crate) fn reconnected(&mut self) {
-        self.repeats = true;
+    /// A new connection. One that does not name the last event that it has gets what is not acknowledged once more, in order.
+    pub(crate) fn reconnected(&mut self, named: bool) {
+        self.again = if named { Again::None } else { Again::Any };
     }
 
     /// The connection is there and reads from now on, or is not or does not.
@@ -64,20 +75,32 @@ impl View {
 
     pub(super) fn next(&mut self, id: u64) -> Next {
         let last = self.last_event;
+        let due = match self.again {
+            Again::From(due) => Some(due),
+            Again::None | Again::Any => None,
+        };
         if id <= last {
-            return if self.repeats {
-                Next::Again
-            } else {
-                Next::Twice(last)
+            return match self.again {
+                Again::None => Next::Twice(last),
+                Again::From(due) if id < due => Next::Twice(due - 1),
+                Again::From(due) if id > due => Next::Hole(due - 1),
+                Again::Any | Again::From(_) => {
+                    self.again = if id < last {
+                        Again::From(id + 1)
+                    } else {
+                        Again::None
+                    };
+                    Next::Again
+                }
             };
         }
-        self.repeats = false;
+        self.again = Again::None;
         self.last_event = id;
         self.heard_at = Some(Instant::now());
-        if id == last + 1 {
-            Next::Right
-        } else {
-            Next::Hole(last)
+        match due {
+            Some(due) => Next::Hole(due - 1),
+            None if id == last + 1 => Next::Right,
+            None => Next::Hole(last),
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Mark,
     /// A list that has a chat twice, or one that is not the user's.
     List,
+    /// A message that was refused for good, and is there.
+    Refused,
     /// What cannot be read as the protocol has it.
     Unreadable,
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Options;
-use crate::device::{COMMANDS, Command, Device, Way};
+use crate::device::{COMMANDS, Command, Device, PER_SOURCE, Way};
 use crate::scenario::Scenario;
 use crate::world::Shared;
 
@@ -31,6 +31,7 @@ impl Fleet {
             commands: Vec::new(),
             tasks: JoinSet::new(),
         };
+        let first_source = options.shard.index * scenario.devices().div_ceil(PER_SOURCE);
         for number in 0..scenario.devices() {
             let user = plan.user_id(number / plan.devices);
             let way = Way {
@@ -38,7 +39,7 @@ impl Fleet {
                 token: options.tokens.of(&user)?,
                 user,
                 device: number % plan.devices,
-                number,
+                source: first_source + number / PER_SOURCE,
                 slow: number < slow,
             };
             let (sender, receiver) = mpsc::channel(COMMANDS);

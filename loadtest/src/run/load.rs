@@ -1,7 +1,7 @@
 //! The load: the plan's actions are given to devices at their times.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -32,6 +32,8 @@ enum Once {
 /// What had been counted when the measuring began.
 struct Before {
     at: Instant,
+    /// In milliseconds since 1970, for those who ran elsewhere.
+    clock: u64,
     counts: Counts,
     cpu_seconds: Option<f64>,
     own_cpu_seconds: f64,
@@ -159,7 +161,8 @@ impl Run {
         for arrival in batch {
             let device = (arrival.pick % u64::from(self.scenario.devices())) as u32;
             let until = Instant::now() + churn.away;
-            self.fleet.tell(device, Command::Away { until });
+            let forgets = (arrival.pick >> 32) as f64 / f64::from(u32::MAX) < churn.forget;
+            self.fleet.tell(device, Command::Away { until, forgets });
         }
     }
 
@@ -169,13 +172,17 @@ impl Run {
         let start = Instant::now();
         for device in 0..gone {
             let until = start + over * device / gone;
-            self.fleet.tell(device, Command::Away { until });
+            let forgets = false;
+            self.fleet.tell(device, Command::Away { until, forgets });
         }
     }
 
     fn before(&mut self) -> Before {
         Before {
             at: Instant::now(),
+            clock: SystemTime::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |since| since.as_millis() as u64),
             cpu_seconds: self.processes.target().map(|usage| usage.cpu_seconds),
             own_cpu_seconds: self.processes.own().cpu_seconds,
             counts: self.shared.borrow().stats.counts,
@@ -185,6 +192,7 @@ impl Run {
     fn window(&mut self, before: &Before) -> Window {
         let now = self.before();
         Window {
+            began: before.clock,
             seconds: (now.at - before.at).as_secs_f64(),
             answered: now.counts.answered - before.counts.answered,
             delivered: now.counts.delivered - before.counts.delivered,

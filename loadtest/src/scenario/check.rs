@@ -137,6 +137,11 @@ fn disturbances(scenario: &Scenario) -> Result<()> {
             words(churn.away),
             scenario.devices()
         );
+        ensure!(
+            churn.forget == 0.0 || scenario.users.acks,
+            "churn.forget is {}, and nothing is acknowledged, by which the service would know what such a connection has: give it 0, or users.acks true",
+            churn.forget
+        );
     }
     Ok(())
 }

@@ -16,18 +16,18 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
     let saturated = shards
         .iter()
         .any(|shard| shard.verdict == Verdict::GeneratorSaturated);
+    let mut shards = shards;
+    // The earliest first: the others' seconds are counted from its beginning.
+    shards.sort_by_key(|shard| shard.measured_at);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         anyhow::bail!("merge needs a summary")
     };
-    let mut times = of(&whole)?;
+    let (mut times, first) = (of(&whole)?, whole.clone());
     for shard in shards {
-        ensure!(
-            unsplit(&shard.scenario)? == unsplit(&whole.scenario)?,
-            "they are of two scenarios, {} and {}, or of one that was changed between them",
-            whole.scenario.name,
-            shard.scenario.name
-        );
+        one_scenario(&first.scenario, &shard.scenario)?;
+        one_time(&first, &shard)?;
+        one_service(&first, &shard)?;
         for one in &shard.shards {
             ensure!(!whole.shards.contains(one), "shard {one} is there twice");
         }
@@ -72,6 +72,24 @@ fn all_there(shards: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// They are parts of one scenario: all but the counts is the same, and of those none has more than one more than another.
+fn one_scenario(one: &Scenario, other: &Scenario) -> Result<()> {
+    let near = |one: u32, other: u32| one.abs_diff(other) <= 1;
+    let groups = one.chats.groups.iter().zip(&other.chats.groups);
+    let counts = near(one.users.count, other.users.count)
+        && near(one.chats.dialogs, other.chats.dialogs)
+        && groups
+            .into_iter()
+            .all(|(one, other)| near(one.count, other.count));
+    ensure!(
+        counts && unsplit(one)? == unsplit(other)?,
+        "they are of two scenarios, {} and {}, or of one that was changed between them",
+        one.name,
+        other.name
+    );
+    Ok(())
+}
+
 /// What all shards of a scenario have in common.
 fn unsplit(scenario: &Scenario) -> Result<serde_json::Value> {
     let mut common = scenario.clone();
@@ -82,14 +100,32 @@ fn unsplit(scenario: &Scenario) -> Result<serde_json::Value> {
     for groups in &mut common.chats.groups {
         groups.count = 0;
     }
-    common.connect.rate = 0.0;
-    common.load.rate = common.load.rate.map(|_| 0.0);
-    if let Some(churn) = &mut common.churn {
-        churn.rate = 0.0;
-    }
-    common.thresholds.messages_per_second_min = None;
-    common.thresholds.deliveries_per_second_min = None;
     Ok(serde_json::to_value(common)?)
+}
+
+/// They made their load at the same time, for the most part: rates of two different times are no sum.
+fn one_time(one: &Summary, other: &Summary) -> Result<()> {
+    let apart = other.measured_at.saturating_sub(one.measured_at) as f64 / 1e3;
+    let known = one.measured_at > 0 && other.measured_at > 0;
+    ensure!(
+        !known || apart <= one.seconds / 2.0,
+        "shard {} began to measure {apart:.0} s after shard {}, which measured for {:.0} s: start them together",
+        other.shards.join(", "),
+        one.shards.join(", "),
+        one.seconds
+    );
+    Ok(())
+}
+
+/// Those who watched the service watched the same processes: what each used is no part of what all used.
+fn one_service(one: &Summary, other: &Summary) -> Result<()> {
+    ensure!(
+        one.pids.is_empty() || other.pids.is_empty() || one.pids == other.pids,
+        "they watched different processes, {:?} and {:?}: give every shard on the service's machine all of them by --pid",
+        one.pids,
+        other.pids
+    );
+    Ok(())
 }
 
 fn of(summary: &Summary) -> Result<BTreeMap<Timed, Times>> {
@@ -108,23 +144,54 @@ fn add(whole: &mut Summary, shard: Summary) {
     for (code, (count, message)) in shard.refusals {
         whole.refusals.entry(code).or_insert((0, message)).0 += count;
     }
+    whole.late_dials_p99_ms = whole.late_dials_p99_ms.max(shard.late_dials_p99_ms);
     add_ledger(&mut whole.ledger, shard.ledger);
     whole.read_back &= shard.read_back;
     whole.interrupted |= shard.interrupted;
     whole.watched |= shard.watched;
-    whole.chaos_hook = whole.chaos_hook.max(shard.chaos_hook);
-    whole.target = whole
-        .target
-        .or(shard.target)
-        .map(|target| per_message(target, whole.messages_per_second));
+    add_hook(whole, shard.chaos_command, shard.chaos_hook);
+    let targets = [whole.target, shard.target].into_iter().flatten();
+    whole.target = targets.reduce(both).map(|target| shared(target, whole));
+    if whole.pids.is_empty() {
+        whole.pids = shard.pids;
+    }
     whole.floor = whole.floor.take().or(shard.floor);
-    add_series(&mut whole.series, &shard.series);
+    let later = shard.measured_at.saturating_sub(whole.measured_at);
+    let later = if whole.measured_at > 0 { later } else { 0 };
+    add_series(
+        &mut whole.series,
+        &shard.series,
+        (later as f64 / 1e3).round() as usize,
+    );
 }
 
-/// Every shard that watched the service saw the same processes; the messages are those of all shards.
-fn per_message(target: TargetSummary, messages_per_second: f64) -> TargetSummary {
+/// One hook that has not ended is worse than any that has.
+fn add_hook(whole: &mut Summary, command: Option<String>, code: Option<i32>) {
+    let ended = |command: &Option<String>, code: Option<i32>| command.is_none() || code.is_some();
+    let all = ended(&whole.chaos_command, whole.chaos_hook) && ended(&command, code);
+    whole.chaos_hook = whole.chaos_hook.max(code).filter(|_| all);
+    whole.chaos_command = whole.chaos_command.take().or(command);
+}
+
+/// What two saw of the same processes. Each saw its own moments: before any connection was there, and with all of them.
+fn both(one: TargetSummary, other: TargetSummary) -> TargetSummary {
     TargetSummary {
-        cpu_us_per_message: (messages_per_second > 0.0).then(|| target.cpu_cores * 1e6 / messages_per_second),
+        cpu_cores: f64::midpoint(one.cpu_cores, other.cpu_cores),
+        cpu_us_per_message: None,
+        mb_before: one.mb_before.min(other.mb_before),
+        mb_connected: one.mb_connected.max(other.mb_connected),
+        mb_end: one.mb_end.max(other.mb_end),
+        kb_per_connection: 0.0,
+    }
+}
+
+/// What it used is shared by the messages and connections of all shards.
+fn shared(target: TargetSummary, whole: &Summary) -> TargetSummary {
+    let rate = whole.messages_per_second;
+    TargetSummary {
+        cpu_us_per_message: (rate > 0.0).then(|| target.cpu_cores * 1e6 / rate),
+        kb_per_connection: (target.mb_connected - target.mb_before) * 1e3
+            / f64::from(whole.scenario.devices()),
         ..target
     }
 }
@@ -176,11 +243,14 @@ fn add_ledger(whole: &mut LedgerSummary, shard: LedgerSummary) {
     whole.gone += shard.gone;
 }
 
-/// By the second of the run. Of percentiles the highest is taken: they cannot be added.
-fn add_series(whole: &mut Vec<Point>, shard: &[Point]) {
-    for (place, point) in shard.iter().enumerate() {
+/// By the second, of which the shard's first came so many `later`. Of percentiles the highest is taken: they cannot be added.
+fn add_series(whole: &mut Vec<Point>, shard: &[Point], later: usize) {
+    for (place, point) in (later..).zip(shard) {
         let Some(all) = whole.get_mut(place) else {
-            whole.push(*point);
+            whole.push(Point {
+                at: point.at + later as f64,
+                ..*point
+            });
             continue;
         };
         all.messages += point.messages;
@@ -219,7 +289,7 @@ mod tests {
         };
         for (first, second) in [(blind, beside), (beside, blind)] {
             let mut whole = vec![first];
-            add_series(&mut whole, &[second]);
+            add_series(&mut whole, &[second], 0);
             assert_eq!(whole[0].resident_mb, Some(100.0));
             assert_eq!(whole[0].cpu_us_per_message, Some(250_000.0));
         }

@@ -61,6 +61,50 @@ fn a_hook_that_fails_is_no_disturbance() {
 }
 
 #[test]
+fn a_hook_that_does_not_end_is_no_disturbance_that_came_about() {
+    let service = Service::start();
+    let marker = service.dir.path().join("pid");
+    let hook = format!(
+        "echo $$ > '{}'; exec sleep 300 > /dev/null 2>&1",
+        marker.display()
+    );
+    let ran = short(&service, &["--chaos-hook", &hook]);
+    let pid = std::fs::read_to_string(&marker).expect("the hook ran");
+    let ended = Command::new("kill").arg(pid.trim()).status().expect("kill");
+    assert!(ended.success(), "it is not the tool's to end");
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert!(
+        ran.said.contains("MISSED: chaos_hook_exit not measured"),
+        "{}",
+        ran.said
+    );
+    assert_eq!(ran.summary()["chaos_command"], hook.as_str());
+}
+
+#[test]
+fn a_search_that_is_interrupted_says_so() {
+    let service = Service::start();
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_confab-loadtest"))
+        .args(["capacity", "smoke", "--target", &service.url()])
+        .args(["--set", "load.duration=300s", "--set", "load.warm_up=0s"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the tool starts");
+    let mut lines = BufReader::new(tool.stderr.take().expect("its progress")).lines();
+    assert!(lines.any(|line| line.expect("a line").starts_with("load")));
+    std::thread::spawn(move || lines.for_each(drop));
+    let interrupted = Command::new("kill")
+        .args(["-INT", &tool.id().to_string()])
+        .status();
+    assert!(interrupted.expect("kill").success());
+    let ended = tool.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("interrupted before any rate held"), "{said}");
+}
+
+#[test]
 fn a_process_that_ends_during_the_run_has_no_figures() {
     let service = Service::start();
     let mut other = Command::new("sleep").arg("100").spawn().expect("sleep");
@@ -200,6 +244,19 @@ fn a_merge_hides_neither_a_saturated_shard_nor_another_scenario() {
     let changed = shard("2/2", |summary| summary["scenario"]["seed"] = json!(99));
     let (code, said) = merged(good.path(), changed.path());
     assert!(code == Some(64) && said.contains("of two scenarios"), "{said}");
+    let faster = shard("2/2", |summary| {
+        summary["scenario"]["load"]["rate"] = json!(7777.0);
+    });
+    let (code, said) = merged(good.path(), faster.path());
+    assert!(code == Some(64) && said.contains("of two scenarios"), "{said}");
+    let watching = |index, pid: &'static [u32]| {
+        doctored(&ran, move |summary| {
+            (summary["shards"], summary["pids"]) = (json!([index]), json!(pid));
+        })
+    };
+    let (one, other) = (watching("1/2", &[1]), watching("2/2", &[1, 2]));
+    let (code, said) = merged(one.path(), other.path());
+    assert!(code == Some(64) && said.contains("different processes"), "{said}");
     let foreign = shard("2/3", |_| {});
     let (code, said) = merged(good.path(), foreign.path());
     assert!(code == Some(64) && said.contains("different divisions"), "{said}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::service::{Ran, Service, run};
 use crate::tampering::{By, Fate, Proxy};
@@ -185,6 +185,163 @@ fn events_out_of_order_are_found() {
     });
     assert_eq!(ran.code, Some(2), "{}", ran.said);
     found(&ran, &["event_hole"]);
+}
+
+#[test]
+fn a_message_that_is_told_after_a_later_one_is_found_though_its_event_is_the_next() {
+    // One receiver is told of a message once more, as its next event; and all its later events are numbered one higher.
+    let (mut receiver, mut count) = (None::<Value>, 0);
+    let ran = judged(move |by, text| {
+        if by != By::Service || !text.contains("eventType") {
+            return Fate::pass(text);
+        }
+        let mut frame: Value = serde_json::from_str(text).expect("a frame");
+        let to = frame["payload"]["chatId"].clone();
+        let number = frame["id"].as_u64();
+        let mut higher = |by: u64| {
+            frame["id"] = number.map(|number| number + by).into();
+            frame.to_string()
+        };
+        count += usize::from(text.contains(NEW));
+        if count == 9 && receiver.is_none() {
+            receiver = Some(to);
+            return Fate {
+                on: vec![text.to_owned(), higher(1)],
+                ..Fate::default()
+            };
+        }
+        if number.is_some() && receiver.as_ref() == Some(&to) {
+            return Fate::say(higher(1));
+        }
+        Fate::pass(text)
+    });
+    found(&ran, &["order"]);
+}
+
+/// Answers the `n`th `new` of any client as refused for good; whether the service gets it all the same.
+fn refusing(n: usize, stored: bool) -> impl FnMut(By, &str) -> Fate {
+    let mut count = 0;
+    let mut ids = Vec::new();
+    move |by, text| {
+        if by == By::Client && text.contains(r#""payloadType":"new""#) {
+            count += 1;
+            if count == n {
+                let frame: Value = serde_json::from_str(text).expect("a frame");
+                let error = json!({"code": "internal", "message": "so it is", "retryable": false});
+                let answer =
+                    json!({"type": "response", "id": frame["id"], "payloadType": "new", "error": error});
+                ids.push(frame["id"].clone());
+                let on = if stored { vec![text.to_owned()] } else { Vec::new() };
+                return Fate {
+                    on,
+                    back: vec![answer.to_string()],
+                    ..Fate::default()
+                };
+            }
+        }
+        Fate::pass(text)
+    }
+}
+
+#[test]
+fn a_message_that_was_refused_and_stands_is_found() {
+    found(&judged(refusing(9, true)), &["refused"]);
+}
+
+#[test]
+fn a_refusal_takes_no_chat_out_of_the_judgement() {
+    let mut refusing = refusing(9, false);
+    let ran = judged(move |by, text| {
+        if by == By::Service && text.contains(LIST) {
+            return changed(text, |frame| {
+                for item in frame["payload"].as_array_mut().expect("a list") {
+                    item["missed"] = 999.into();
+                }
+            });
+        }
+        refusing(by, text)
+    });
+    found(&ran, &["unread"]);
+    assert_eq!(ran.summary()["counts"]["refused"], 1);
+    let ledger = &ran.summary()["ledger"];
+    assert_eq!(ledger["ambiguous_absent"], 0, "it is known not to be there");
+}
+
+/// Connections go and come back all the time, some of them without naming their last event.
+const COMING_BACK: &[&str] = &["--set", "churn={ rate = 8.0, away = '50ms', forget = 0.0 }"];
+const FORGETTING: &[&str] = &["--set", "churn={ rate = 8.0, away = '50ms', forget = 1.0 }"];
+
+fn judged_with(more: &[&str], tamper: impl FnMut(By, &str) -> Fate + Send + 'static) -> Ran {
+    let service = Service::start();
+    let proxy = Proxy::before(&service.address, tamper);
+    run("smoke", &proxy.url, &[SCENARIO, more].concat())
+}
+
+#[test]
+fn an_event_that_a_connection_has_named_and_comes_again_is_a_duplicate() {
+    // Who comes back is told the first event of all once more.
+    let (mut first, mut named) = (None::<String>, false);
+    let ran = judged_with(COMING_BACK, move |by, text| match by {
+        By::Door => {
+            named |= text.contains("lastEventId=");
+            Fate::pass(text)
+        }
+        By::Service if text.contains(NEW) => {
+            let first = first.get_or_insert_with(|| text.to_owned());
+            let again = std::mem::take(&mut named);
+            let before = again.then(|| first.clone());
+            Fate {
+                on: before.into_iter().chain([text.to_owned()]).collect(),
+                ..Fate::default()
+            }
+        }
+        _ => Fate::pass(text),
+    });
+    found(&ran, &["duplicate"]);
+}
+
+#[test]
+fn who_names_no_event_gets_what_was_not_acknowledged_without_a_hole() {
+    let ran = judged_with(FORGETTING, |_, text| Fate::pass(text));
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    // No acknowledgement comes through: everything comes again, but for one event of one connection.
+    let (mut dropped, mut forgetful) = (false, false);
+    let ran = judged_with(FORGETTING, move |by, text| match by {
+        By::Door => {
+            forgetful |= !text.contains("lastEventId=");
+            Fate::pass(text)
+        }
+        By::Client if text.contains(r#""type":"ack""#) => Fate::default(),
+        By::Service if !dropped && forgetful && text.contains(r#""id":3,"#) && text.contains("eventType") => {
+            dropped = true;
+            Fate::default()
+        }
+        _ => Fate::pass(text),
+    });
+    found(&ran, &["event_hole"]);
+}
+
+#[test]
+fn a_connection_that_is_lost_again_and_again_is_late_from_the_first_time_on() {
+    const LOST_FOR: Duration = Duration::from_millis(1_500);
+    let mut since = None::<std::time::Instant>;
+    let (mut count, mut first) = (0, true);
+    let ran = judged(move |by, text| {
+        count += usize::from(by == By::Service && text.contains(NEW));
+        if count >= 9 && first {
+            first = false;
+            since = Some(std::time::Instant::now());
+        }
+        Fate {
+            cut: by == By::Service && since.is_some_and(|since| since.elapsed() < LOST_FOR),
+            ..Fate::pass(text)
+        }
+    });
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let longest = ran.summary()["times"]["resume"]["max_ms"]
+        .as_f64()
+        .expect("a time");
+    assert!(longest >= 1_400.0, "{longest} ms: {}", ran.said);
 }
 
 #[test]

@@ -228,6 +228,16 @@ fn a_load_that_was_not_made_is_not_passed() {
     assert!(ran.said.contains(&said), "{}", ran.said);
 }
 
+/// What the service used counts for the messages and the 40 connections of both shards.
+fn cost_is_shared(whole: &serde_json::Value) {
+    let figure = |of: &serde_json::Value, name: &str| of[name].as_f64().expect("a number");
+    let target = &whole["target"];
+    let each = (figure(target, "mb_connected") - figure(target, "mb_before")) * 1e3 / 40.0;
+    assert!((figure(target, "kb_per_connection") - each).abs() < 1e-6);
+    let cost = figure(target, "cpu_cores") * 1e6 / figure(whole, "messages_per_second");
+    assert!((figure(target, "cpu_us_per_message") - cost).abs() < 1e-6);
+}
+
 #[test]
 fn shards_are_merged_into_one_run() {
     let service = Service::start();
@@ -239,15 +249,17 @@ fn shards_are_merged_into_one_run() {
         "--set",
         "load.warm_up=0s",
     ];
-    let parts: Vec<_> = ["1/2", "2/2"]
-        .map(|shard| {
-            run(
-                "smoke",
-                &service.url(),
-                &[&["--shard", shard][..], &quick].concat(),
-            )
-        })
-        .into();
+    let pid = service.pid().to_string();
+    let shard = |shard| {
+        let which = ["--shard", shard, "--pid", &pid];
+        run("smoke", &service.url(), &[&which[..], &quick].concat())
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        ["1/2", "2/2"]
+            .map(|which| scope.spawn(move || shard(which)))
+            .map(|part| part.join().expect("a run"))
+            .into()
+    });
     let out = tempfile::tempdir().expect("a directory");
     let paths: Vec<&std::path::Path> = parts.iter().map(|ran| ran.out.path()).collect();
     let merged = tool(["merge".as_ref(), paths[0], paths[1], "--out".as_ref(), out.path()]);
@@ -267,7 +279,25 @@ fn shards_are_merged_into_one_run() {
     assert_eq!(timed(&whole), sum(&timed));
     assert_eq!(whole["scenario"]["users"]["count"], 20);
     assert_eq!(whole["scenario"]["churn"]["rate"], 1.0);
-    assert_eq!(whole["shards"], serde_json::json!(["1/2", "2/2"]));
+    let mut shards: Vec<_> = whole["shards"].as_array().expect("a list").iter().collect();
+    shards.sort_by_key(|shard| shard.to_string());
+    assert_eq!(shards, ["1/2", "2/2"]);
+    cost_is_shared(&whole);
+    assert_eq!(
+        parts[0].summary()["target"]["cpu_us_per_message"],
+        serde_json::Value::Null
+    );
+
+    let later = shard("2/2");
+    let later = tool([
+        "merge".as_ref(),
+        paths[0],
+        later.out.path(),
+        "--out".as_ref(),
+        out.path(),
+    ]);
+    let said = String::from_utf8_lossy(&later.stderr).into_owned();
+    assert!(said.contains("start them together"), "{said}");
 
     let twice = tool(["merge".as_ref(), paths[0], paths[0], "--out".as_ref(), out.path()]);
     assert!(String::from_utf8_lossy(&twice.stderr).contains("shard 1/2 is there twice"));
@@ -280,6 +310,58 @@ fn shards_are_merged_into_one_run() {
     assert!(
         compared.status.success() && table.contains("send to event, p99 ms"),
         "{table}"
+    );
+}
+
+#[test]
+fn a_service_that_demands_tls_and_tokens_of_an_issuer_can_be_loaded() {
+    let tls = |name: &str| {
+        format!(
+            "{}/../standalone/tests/process/tls/localhost.{name}",
+            env!("CARGO_MANIFEST_DIR")
+        )
+    };
+    let (certificate, tls_key) = (tls("crt"), tls("key"));
+    let keys = tempfile::tempdir().expect("a directory");
+    let secret = keys.path().join("hs256.key");
+    std::fs::write(&secret, "a secret of these tests, of 32 bytes and more").expect("written");
+    let secret = secret.to_string_lossy().into_owned();
+    let tokens = [
+        "--auth",
+        "jwt",
+        "--issuer",
+        "us",
+        "--audience",
+        "them",
+        "--hs256-keys",
+        &secret,
+    ];
+    let encrypted = ["--tls-cert", &certificate, "--tls-key", &tls_key];
+    let service = Service::start_with(&[&tokens[..], &encrypted].concat());
+    let target = format!("wss://{}", service.address);
+    let short = [
+        "--set",
+        "load.duration=1s",
+        "--set",
+        "storms=[]",
+        "--hs256-secret-file",
+        &secret,
+    ];
+    let trust = ["--ca", &certificate];
+    let named = ["--token-issuer", "us", "--token-audience", "them"];
+    let ran = run("smoke", &target, &[&short[..], &trust, &named].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let ran = run("smoke", &target, &[&short[..], &trust].concat());
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    assert!(ran.said.contains("401"), "{}", ran.said);
+    let ran = run("smoke", &target, &[&short[..], &named].concat());
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    let missing = ["--ca", "/nowhere/ca.pem"];
+    let ran = run("smoke", &target, &[&short[..], &missing].concat());
+    assert!(
+        ran.code == Some(64) && ran.said.contains("--ca /nowhere/ca.pem"),
+        "{}",
+        ran.said
     );
 }
 
@@ -321,7 +403,13 @@ fn capacity_finds_a_rate_that_holds() {
 
 #[test]
 fn the_floor_of_the_machine_is_measured() {
-    let output = tool(["calibrate", "--json"]);
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = tool([
+        "calibrate".as_ref(),
+        "--json".as_ref(),
+        "--dir".as_ref(),
+        dir.path(),
+    ]);
     let floor: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     for in_flight in ["one", "sixteen"] {
         assert!(floor[in_flight]["messages_per_second"].as_f64() > Some(0.0));

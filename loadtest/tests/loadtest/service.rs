@@ -33,8 +33,13 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut child = command("127.0.0.1:0", dir.path())
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the service starts");
@@ -42,7 +47,8 @@ impl Service {
         let mut lines = BufReader::new(output).lines();
         let address = loop {
             let line = lines.next().expect("it says where it listens").expect("a line");
-            if let Some((_, rest)) = line.split_once("ws://") {
+            let listens = line.split_once("ws://").or_else(|| line.split_once("wss://"));
+            if let Some((_, rest)) = listens {
                 break rest.split('/').next().expect("an address").to_owned();
             }
         };
