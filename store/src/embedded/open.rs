@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use confab_chat::Timestamp;
-use lsm_tree::config::{BlockSizePolicy, PinningPolicy, RestartIntervalPolicy};
+use lsm_tree::config::{BlockSizePolicy, PartitioningPolicy, PinningPolicy, RestartIntervalPolicy};
 use lsm_tree::{AbstractTree, AnyTree, Cache, Config, SequenceNumberCounter};
 
 use super::EmbeddedOptions;
@@ -27,6 +27,9 @@ const TREE: &str = "tree";
 const BLOCK_BYTES: u32 = 8 << 10;
 /// Of the cache so much is for single rows, the rest for blocks: one part in so many.
 const ROWS_SHARE: u64 = 4;
+/// Of which levels filters and lists of blocks are in parts; the last one stands for all below it. A table that nothing overlaps goes down
+/// as it is, so the level that merges begin at counts for all.
+const IN_PARTS: [bool; 2] = [false, true];
 /// So many rows of a block are looked through one by one, at the most, to find one.
 const RESTART_ROWS: u8 = 8;
 
@@ -87,10 +90,12 @@ impl Shared {
         let tree = Config::new(directory.join(TREE), saves.clone(), seen)
             .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
             .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_ROWS))
-            // Filters and lists of blocks stay in memory: in the cache all readers meet at the few blocks that everybody needs. (Those
-            // of large levels are in parts, which come and go.)
+            // Filters and lists of blocks of new tables stay in memory: in the cache all readers meet at the few blocks that everybody
+            // needs. Those of merged tables are 2% of what is stored: they are in parts, which come into the cache and go.
             .index_block_pinning_policy(PinningPolicy::all(true))
             .filter_block_pinning_policy(PinningPolicy::all(true))
+            .index_block_partitioning_policy(PartitioningPolicy::new(IN_PARTS))
+            .filter_block_partitioning_policy(PartitioningPolicy::new(IN_PARTS))
             .use_cache(Arc::new(block_cache))
             .with_compaction_filter_factory(Some(Arc::new(expiry)))
             .open()
