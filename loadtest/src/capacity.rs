@@ -70,6 +70,7 @@ impl Found {
     /// The exit code of the search.
     pub(crate) fn code(&self) -> u8 {
         match (&self.best, self.bound) {
+            (Some(best), _) if best.verdict == Verdict::Violated => best.verdict.code(),
             (_, Some(Verdict::Interrupted)) => Verdict::Interrupted.code(),
             (Some(best), _) => best.verdict.code(),
             (None, bound) => bound.unwrap_or(Verdict::ThresholdMissed).code(),
@@ -109,7 +110,17 @@ pub(crate) async fn search(
     let (mut best, mut bound) = (None, None);
     let (mut held, mut failed) = (None, None);
     while let Some(rate) = search.next(held, failed) {
-        let found = run::run(&at(scenario, rate), options, run::new_id()).await?;
+        let found = run::run(&at(scenario, rate), options, run::new_id()).await;
+        let interrupted = options.interrupt.has_come();
+        let found = match found {
+            Ok(found) => found,
+            // Connections that do not come about after that are nobody's fault.
+            Err(_) if interrupted => {
+                bound = Some(Verdict::Interrupted);
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         told(&line(rate, &found));
         match found.verdict {
             Verdict::Passed => (held, best) = (Some(rate), Some(found)),
@@ -118,13 +129,14 @@ pub(crate) async fn search(
                 best = Some(found);
                 break;
             }
-            Verdict::Interrupted => {
-                bound = Some(Verdict::Interrupted);
-                break;
-            }
+            Verdict::Interrupted => {}
             Verdict::ThresholdMissed | Verdict::GeneratorSaturated => {
                 (failed, bound) = (Some(rate), Some(found.verdict));
             }
+        }
+        if interrupted {
+            bound = Some(Verdict::Interrupted);
+            break;
         }
     }
     Ok(Found { best, bound })

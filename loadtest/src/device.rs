@@ -41,7 +41,11 @@ pub(crate) enum Command {
         answer: oneshot::Sender<Result<String, String>>,
     },
     /// The connection is cut, and there again at that time; then it may have forgotten which events it has.
-    Away { until: Instant, forgets: bool },
+    Away {
+        told: Instant,
+        until: Instant,
+        forgets: bool,
+    },
 }
 
 /// Commands that wait for a device.
@@ -67,6 +71,8 @@ pub(crate) struct Device {
     free_since: Instant,
     /// Reads nothing for so long at a time.
     pause: Option<Duration>,
+    /// When the connection came about.
+    there_since: Instant,
     /// Names no event at the next connection, as if it knew of none.
     forgets: bool,
     /// While it comes back.
@@ -112,6 +118,7 @@ impl Device {
             since: Instant::now(),
             free_since: Instant::now(),
             pause,
+            there_since: Instant::now(),
             forgets: false,
             coming: None,
             was_live: false,
@@ -195,7 +202,7 @@ impl Device {
         if let Some(coming) = &mut self.coming {
             coming.must_see = Some(must_see);
         }
-        self.free_since = Instant::now();
+        (self.there_since, self.free_since) = (Instant::now(), Instant::now());
         drop(world);
         // The answer shows that the connection is live.
         self.out.push("ping".to_owned());

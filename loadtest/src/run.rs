@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::time::interval;
@@ -70,6 +70,8 @@ pub(crate) struct Findings {
     pub(crate) run: String,
     pub(crate) scenario: Scenario,
     pub(crate) shard: Shard,
+    /// In milliseconds since 1970.
+    pub(crate) started_at: u64,
     pub(crate) series: Vec<Point>,
     pub(crate) usages: Usages,
     pub(crate) window: Window,
@@ -116,7 +118,7 @@ pub(crate) fn new_id() -> String {
 /// afterwards is in the summary.
 pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) -> Result<Summary> {
     let own = options.shard.of(scenario)?;
-    let started = Instant::now();
+    let (started, started_at) = (Instant::now(), clock());
     let plan = Rc::new(Plan::new(&own, &run_id));
     let shared = Rc::new(RefCell::new(World::new(&own, plan, started)));
     let mut processes = Process::new(&options.pids)?;
@@ -158,6 +160,7 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) 
         run: run_id,
         scenario: run.scenario,
         shard: options.shard,
+        started_at,
         series: run.sampler.points,
         usages,
         window,
@@ -226,6 +229,12 @@ impl Run {
             start.elapsed().as_secs_f64()
         )
     }
+}
+
+/// Milliseconds since 1970, for those who run elsewhere.
+fn clock() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed();
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Runs a command of the user's, beside the load.

@@ -17,7 +17,7 @@ pub(crate) use times::TimesSummary;
 use crate::calibrate::Floor;
 use crate::ledger::Violation;
 use crate::plan::Shard;
-use crate::run::{Findings, Usages, Window};
+use crate::run::{Findings, Settled, Usages, Window};
 use crate::scenario::Scenario;
 use crate::stats::{Counts, Point, Timed, Usage};
 use crate::world::World;
@@ -69,7 +69,9 @@ pub(crate) struct Summary {
     /// The exit code of the chaos hook, if it has ended.
     #[serde(default)]
     pub(crate) chaos_hook: Option<i32>,
-    /// When the measured time began, in milliseconds since 1970; 0 where it is not known.
+    /// When the run and its measured time began, in milliseconds since 1970; 0 where that is not known.
+    #[serde(default)]
+    pub(crate) started_at: u64,
     #[serde(default)]
     pub(crate) measured_at: u64,
     /// The processes of the service that were watched.
@@ -192,6 +194,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         run,
         scenario,
         shard,
+        started_at,
         series,
         usages,
         window,
@@ -203,9 +206,6 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         chaos_command,
         chaos_hook,
     } = findings;
-    let ambiguous = world.ledger.ambiguous();
-    let known = |count| if read_back { count } else { 0 };
-    let violations = &world.ledger.violations;
     let times = Timed::ALL
         .into_iter()
         .filter(|what| !world.stats.times(*what).is_empty());
@@ -226,20 +226,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
             .map(|what| (what, TimesSummary::of(world.stats.times(what))))
             .collect(),
         late_dials_p99_ms: world.stats.late_dials_p99_ms(),
-        ledger: LedgerSummary {
-            violations: violations.count,
-            kept: violations.kept.clone(),
-            ambiguous_stored: known(ambiguous.stored),
-            ambiguous_absent: known(ambiguous.absent),
-            ambiguous_unknown: ambiguous.stored + ambiguous.absent
-                - known(ambiguous.stored)
-                - known(ambiguous.absent),
-            settled: settled.all,
-            owed: settled.owed,
-            owed_to: settled.devices,
-            unanswered: settled.unanswered,
-            gone: settled.gone,
-        },
+        ledger: ledger(world, settled, read_back),
         target: target(&scenario, &usages, window, shard),
         watched: !pids.is_empty(),
         pids,
@@ -251,12 +238,34 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         interrupted,
         chaos_command,
         chaos_hook,
+        started_at,
         measured_at: window.began,
         floor: None,
         series,
     };
     judge(&mut summary);
     summary
+}
+
+/// What the ledger has found; of what was not read back it knows nothing.
+fn ledger(world: &World, settled: Settled, read_back: bool) -> LedgerSummary {
+    let ambiguous = world.ledger.ambiguous();
+    let known = |count| if read_back { count } else { 0 };
+    let violations = &world.ledger.violations;
+    LedgerSummary {
+        violations: violations.count,
+        kept: violations.kept.clone(),
+        ambiguous_stored: known(ambiguous.stored),
+        ambiguous_absent: known(ambiguous.absent),
+        ambiguous_unknown: ambiguous.stored + ambiguous.absent
+            - known(ambiguous.stored)
+            - known(ambiguous.absent),
+        settled: settled.all,
+        owed: settled.owed,
+        owed_to: settled.devices,
+        unanswered: settled.unanswered,
+        gone: settled.gone,
+    }
 }
 
 fn target(scenario: &Scenario, usages: &Usages, window: Window, shard: Shard) -> Option<TargetSummary> {

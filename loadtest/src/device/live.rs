@@ -111,7 +111,9 @@ impl Device {
     fn commanded(&mut self, command: Option<Command>) -> Result<(), Ended> {
         match command {
             None => return Err(Ended::Done),
-            Some(Command::Away { until, forgets }) => return Err(Ended::Away(until, forgets)),
+            // It was away anyway, by a loss that is timed.
+            Some(Command::Away { told, .. }) if told < self.there_since => {}
+            Some(Command::Away { until, forgets, .. }) => return Err(Ended::Away(until, forgets)),
             Some(Command::Act { act, chat, at, pick }) => self.act(act, chat, at, pick),
             Some(Command::Loop { chat, in_flight }) => (0..in_flight).for_each(|_| self.send_on(chat)),
             Some(Command::Ask {

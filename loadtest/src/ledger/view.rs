@@ -104,3 +104,57 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Next, View};
+
+    /// What is said of events, one after the other: of those that are right nothing, of others why they are not.
+    fn said(view: &mut View, ids: &[u64]) -> Vec<String> {
+        let say = |next| match next {
+            Next::Right => "right".to_owned(),
+            Next::Again => "again".to_owned(),
+            Next::Twice(last) => format!("twice, after {last}"),
+            Next::Hole(last) => format!("hole, after {last}"),
+        };
+        ids.iter().map(|id| say(view.next(*id))).collect()
+    }
+
+    fn view() -> View {
+        let mut view = View::default();
+        assert_eq!(said(&mut view, &[1, 2, 3, 4]), ["right"; 4]);
+        view
+    }
+
+    #[test]
+    fn who_names_its_last_event_is_told_the_next() {
+        let mut view = view();
+        view.reconnected(true);
+        assert_eq!(said(&mut view, &[4, 5]), ["twice, after 4", "right"]);
+        view.reconnected(true);
+        assert_eq!(said(&mut view, &[7]), ["hole, after 5"]);
+    }
+
+    #[test]
+    fn who_names_none_is_told_again_from_any_event_on_and_without_a_hole() {
+        for first in 1..=4 {
+            let mut view = view();
+            view.reconnected(false);
+            let again: Vec<u64> = (first..=4).collect();
+            assert!(said(&mut view, &again).iter().all(|said| said == "again"));
+            assert_eq!(said(&mut view, &[4, 5]), ["twice, after 4", "right"]);
+        }
+        let mut one = view();
+        one.reconnected(false);
+        assert_eq!(said(&mut one, &[5, 5]), ["right", "twice, after 5"]);
+        let mut one = view();
+        one.reconnected(false);
+        assert_eq!(said(&mut one, &[1, 3]), ["again", "hole, after 1"]);
+        let mut one = view();
+        one.reconnected(false);
+        assert_eq!(
+            said(&mut one, &[1, 2, 2, 5]),
+            ["again", "again", "twice, after 2", "hole, after 2"]
+        );
+    }
+}

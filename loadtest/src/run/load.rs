@@ -1,7 +1,7 @@
 //! The load: the plan's actions are given to devices at their times.
 
 use std::pin::pin;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -162,7 +162,7 @@ impl Run {
             let device = (arrival.pick % u64::from(self.scenario.devices())) as u32;
             let until = Instant::now() + churn.away;
             let forgets = (arrival.pick >> 32) as f64 / f64::from(u32::MAX) < churn.forget;
-            self.fleet.tell(device, Command::Away { until, forgets });
+            self.fleet.tell(device, away(until, forgets));
         }
     }
 
@@ -172,17 +172,14 @@ impl Run {
         let start = Instant::now();
         for device in 0..gone {
             let until = start + over * device / gone;
-            let forgets = false;
-            self.fleet.tell(device, Command::Away { until, forgets });
+            self.fleet.tell(device, away(until, false));
         }
     }
 
     fn before(&mut self) -> Before {
         Before {
             at: Instant::now(),
-            clock: SystemTime::UNIX_EPOCH
-                .elapsed()
-                .map_or(0, |since| since.as_millis() as u64),
+            clock: super::clock(),
             cpu_seconds: self.processes.target().map(|usage| usage.cpu_seconds),
             own_cpu_seconds: self.processes.own().cpu_seconds,
             counts: self.shared.borrow().stats.counts,
@@ -203,6 +200,11 @@ impl Run {
             own_cpu_seconds: now.own_cpu_seconds - before.own_cpu_seconds,
         }
     }
+}
+
+fn away(until: Instant, forgets: bool) -> Command {
+    let told = Instant::now();
+    Command::Away { told, until, forgets }
 }
 
 /// The next batch; never, where there is none any more.

@@ -1,10 +1,11 @@
 //! The summaries of shards become one: as if one tool had made the whole load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
-use super::{LedgerSummary, Summary, TargetSummary, TimesSummary, Verdict, judge};
+use super::check::{Tool, judge_with};
+use super::{LedgerSummary, Summary, TargetSummary, TimesSummary};
 use crate::scenario::Scenario;
 use crate::stats::{Counts, Point, Timed, Times};
 
@@ -13,12 +14,10 @@ use crate::stats::{Counts, Point, Timed, Times};
 /// Where they are not of the same scenario, one comes twice, or one is missing.
 pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
     // Of cores that are added up nobody can tell any more who had too few.
-    let saturated = shards
-        .iter()
-        .any(|shard| shard.verdict == Verdict::GeneratorSaturated);
+    let tool = shards.iter().map(Tool::of).fold(Tool::default(), Tool::or);
     let mut shards = shards;
     // The earliest first: the others' seconds are counted from its beginning.
-    shards.sort_by_key(|shard| shard.measured_at);
+    shards.sort_by_key(|shard| shard.started_at);
     let mut shards = shards.into_iter();
     let Some(mut whole) = shards.next() else {
         anyhow::bail!("merge needs a summary")
@@ -27,7 +26,7 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
     for shard in shards {
         one_scenario(&first.scenario, &shard.scenario)?;
         one_time(&first, &shard)?;
-        one_service(&first, &shard)?;
+        one_service(&whole, &shard)?;
         for one in &shard.shards {
             ensure!(!whole.shards.contains(one), "shard {one} is there twice");
         }
@@ -44,10 +43,7 @@ pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
         .map(|(what, times)| (*what, TimesSummary::of(times)))
         .collect();
     all_there(&whole.shards)?;
-    judge(&mut whole);
-    if saturated {
-        whole.verdict = whole.verdict.max(Verdict::GeneratorSaturated);
-    }
+    judge_with(&mut whole, tool);
     Ok(whole)
 }
 
@@ -72,17 +68,18 @@ fn all_there(shards: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// They are parts of one scenario: all but the counts is the same, and of those none has more than one more than another.
+/// They are parts of one scenario: all but the counts is the same, and of those none has more than one more than another. (A shard with
+/// a group may have more users than one without.)
 fn one_scenario(one: &Scenario, other: &Scenario) -> Result<()> {
-    let near = |one: u32, other: u32| one.abs_diff(other) <= 1;
-    let groups = one.chats.groups.iter().zip(&other.chats.groups);
-    let counts = near(one.users.count, other.users.count)
-        && near(one.chats.dialogs, other.chats.dialogs)
-        && groups
-            .into_iter()
-            .all(|(one, other)| near(one.count, other.count));
+    let near = |(one, other): (u32, u32)| one.abs_diff(other) <= 1;
+    let groups = || one.chats.groups.iter().zip(&other.chats.groups);
+    let counts = || groups().map(|(one, other)| (one.count, other.count));
+    let same_groups = counts().all(|(one, other)| one == other);
+    let alike = near((one.chats.dialogs, other.chats.dialogs))
+        && counts().all(near)
+        && (!same_groups || near((one.users.count, other.users.count)));
     ensure!(
-        counts && unsplit(one)? == unsplit(other)?,
+        alike && unsplit(one)? == unsplit(other)?,
         "they are of two scenarios, {} and {}, or of one that was changed between them",
         one.name,
         other.name
@@ -105,13 +102,13 @@ fn unsplit(scenario: &Scenario) -> Result<serde_json::Value> {
 
 /// They made their load at the same time, for the most part: rates of two different times are no sum.
 fn one_time(one: &Summary, other: &Summary) -> Result<()> {
-    let apart = other.measured_at.saturating_sub(one.measured_at) as f64 / 1e3;
+    let apart = other.measured_at.abs_diff(one.measured_at) as f64 / 1e3;
     let known = one.measured_at > 0 && other.measured_at > 0;
     ensure!(
         !known || apart <= one.seconds / 2.0,
-        "shard {} began to measure {apart:.0} s after shard {}, which measured for {:.0} s: start them together",
-        other.shards.join(", "),
+        "shards {} and {} began to measure {apart:.0} s apart, and measured for {:.0} s: start them together",
         one.shards.join(", "),
+        other.shards.join(", "),
         one.seconds
     );
     Ok(())
@@ -119,8 +116,9 @@ fn one_time(one: &Summary, other: &Summary) -> Result<()> {
 
 /// Those who watched the service watched the same processes: what each used is no part of what all used.
 fn one_service(one: &Summary, other: &Summary) -> Result<()> {
+    let watched = |summary: &Summary| BTreeSet::from_iter(summary.pids.iter().copied());
     ensure!(
-        one.pids.is_empty() || other.pids.is_empty() || one.pids == other.pids,
+        one.pids.is_empty() || other.pids.is_empty() || watched(one) == watched(other),
         "they watched different processes, {:?} and {:?}: give every shard on the service's machine all of them by --pid",
         one.pids,
         other.pids
@@ -156,8 +154,10 @@ fn add(whole: &mut Summary, shard: Summary) {
         whole.pids = shard.pids;
     }
     whole.floor = whole.floor.take().or(shard.floor);
-    let later = shard.measured_at.saturating_sub(whole.measured_at);
-    let later = if whole.measured_at > 0 { later } else { 0 };
+    let later = match (whole.started_at, shard.started_at) {
+        (1.., 1..) => shard.started_at.saturating_sub(whole.started_at),
+        _ => 0,
+    };
     add_series(
         &mut whole.series,
         &shard.series,
@@ -173,10 +173,11 @@ fn add_hook(whole: &mut Summary, command: Option<String>, code: Option<i32>) {
     whole.chaos_command = whole.chaos_command.take().or(command);
 }
 
-/// What two saw of the same processes. Each saw its own moments: before any connection was there, and with all of them.
+/// What two saw of the same processes. Each saw its own moments: before any connection was there, and with all of them. Of the CPU,
+/// the first one's time counts.
 fn both(one: TargetSummary, other: TargetSummary) -> TargetSummary {
     TargetSummary {
-        cpu_cores: f64::midpoint(one.cpu_cores, other.cpu_cores),
+        cpu_cores: one.cpu_cores,
         cpu_us_per_message: None,
         mb_before: one.mb_before.min(other.mb_before),
         mb_connected: one.mb_connected.max(other.mb_connected),
@@ -275,6 +276,19 @@ fn add_series(whole: &mut Vec<Point>, shard: &[Point], later: usize) {
 #[cfg(test)]
 mod tests {
     use super::{Point, add_series};
+
+    #[test]
+    fn seconds_are_counted_from_the_beginning_of_the_first() {
+        let point = |at: f64| Point {
+            at,
+            messages: 1.0,
+            ..Point::default()
+        };
+        let mut whole = vec![point(1.0), point(2.0), point(3.0)];
+        add_series(&mut whole, &[point(1.0), point(2.0)], 2);
+        let seen: Vec<_> = whole.iter().map(|point| (point.at, point.messages)).collect();
+        assert_eq!(seen, [(1.0, 1.0), (2.0, 1.0), (3.0, 2.0), (4.0, 1.0)]);
+    }
 
     #[test]
     fn what_one_shard_knows_of_the_service_is_kept_whichever_it_is() {

@@ -238,7 +238,7 @@ fn a_merge_hides_neither_a_saturated_shard_nor_another_scenario() {
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     };
     let good = shard("1/2", |_| {});
-    let saturated = shard("2/2", |summary| summary["verdict"] = json!("generator_saturated"));
+    let saturated = shard("2/2", |summary| summary["own_cores"] = json!(0.99));
     let (code, said) = merged(good.path(), saturated.path());
     assert_eq!(code, Some(3), "{said}");
     let changed = shard("2/2", |summary| summary["scenario"]["seed"] = json!(99));

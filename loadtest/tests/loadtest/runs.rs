@@ -243,7 +243,7 @@ fn shards_are_merged_into_one_run() {
     let service = Service::start();
     let quick = [
         "--set",
-        "load.duration=2s",
+        "load.duration=6s",
         "--set",
         "storms=[]",
         "--set",
