@@ -101,6 +101,9 @@ fn checks(summary: &Summary) -> Markup {
         @if !summary.not_judged.is_empty() {
             p class="warning" { "Not judged, " (summary.why_not_judged()) ": " (summary.not_judged.join(", ")) "." }
         }
+        @if let Some(stolen) = summary.stolen() {
+            p { "The load generator's machine had " (stolen) "." }
+        }
         @if !summary.read_back {
             p class="warning" { "Not judged: history and lists, which were not read back." }
         }

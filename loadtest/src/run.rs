@@ -62,6 +62,8 @@ pub(crate) struct Window {
     pub(crate) delivered: u64,
     pub(crate) cpu_seconds: Option<f64>,
     pub(crate) own_cpu_seconds: f64,
+    /// Of this machine's CPU time, what its host took; none where the system does not tell.
+    pub(crate) stolen_share: Option<f64>,
 }
 
 /// What a run has found, beside what the world knows.

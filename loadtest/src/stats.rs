@@ -1,5 +1,6 @@
 //! What is counted and timed during a run.
 
+mod host;
 mod series;
 mod target;
 
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use host::HostTime;
 pub(crate) use series::{Point, Sampler};
 pub(crate) use target::{Process, Usage};
 

@@ -53,6 +53,9 @@ pub(crate) struct Summary {
     pub(crate) watched: bool,
     /// Of the tool, during the measured time.
     pub(crate) own_cores: f64,
+    /// Of the CPU time of the tool's machine, what its host took during the measured time; none where the system does not tell.
+    #[serde(default)]
+    pub(crate) stolen_share: Option<f64>,
     pub(crate) checks: Vec<Check>,
     /// Thresholds of what was not watched or not calibrated.
     #[serde(default)]
@@ -232,6 +235,7 @@ pub(crate) fn of(findings: Findings, world: &World) -> Summary {
         pids,
         scenario,
         own_cores: window.own_cpu_seconds / window.seconds,
+        stolen_share: window.stolen_share,
         checks: Vec::new(),
         not_judged: Vec::new(),
         read_back,
@@ -297,6 +301,12 @@ impl Summary {
         } else {
             "for want of --pid or --calibrate"
         }
+    }
+
+    /// What the host took from the machine, where that is known: a slow hour that is not the service's doing.
+    pub(crate) fn stolen(&self) -> Option<String> {
+        let share = self.stolen_share?;
+        Some(format!("{:.1}% of its CPU time taken by its host", share * 100.0))
     }
 
     /// CPU of a message against that of the floor, at the same number of messages in flight.

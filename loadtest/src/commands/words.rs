@@ -122,6 +122,9 @@ fn used(summary: &Summary, out: &mut String) -> fmt::Result {
         writeln!(out, "{:>18}: a process of --pid ended during the run", "service")?;
     }
     writeln!(out, "{:>18}: {:.2} cores", "tool", summary.own_cores)?;
+    if let Some(stolen) = summary.stolen() {
+        writeln!(out, "{:>18}: {stolen}", "machine")?;
+    }
     if let Some(floor) = &summary.floor {
         out.push_str(&floor.words());
     }

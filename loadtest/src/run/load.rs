@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
 use super::{Run, Window};
 use crate::arrivals::{Arrival, Keeper, Schedule};
 use crate::device::Command;
-use crate::stats::Counts;
+use crate::stats::{Counts, HostTime};
 
 /// What was due before the end may be handed over so much later.
 const LAST: Duration = Duration::from_millis(250);
@@ -37,6 +37,7 @@ struct Before {
     counts: Counts,
     cpu_seconds: Option<f64>,
     own_cpu_seconds: f64,
+    host: Option<HostTime>,
 }
 
 impl Run {
@@ -182,6 +183,7 @@ impl Run {
             clock: super::clock(),
             cpu_seconds: self.processes.target().map(|usage| usage.cpu_seconds),
             own_cpu_seconds: self.processes.own().cpu_seconds,
+            host: HostTime::now(),
             counts: self.shared.borrow().stats.counts,
         }
     }
@@ -198,6 +200,10 @@ impl Run {
                 .zip(before.cpu_seconds)
                 .map(|(now, before)| now - before),
             own_cpu_seconds: now.own_cpu_seconds - before.own_cpu_seconds,
+            stolen_share: now
+                .host
+                .zip(before.host)
+                .and_then(|(now, before)| now.stolen_since(before)),
         }
     }
 }

@@ -137,6 +137,10 @@ fn add(whole: &mut Summary, shard: Summary) {
     whole.messages_per_second += shard.messages_per_second;
     whole.deliveries_per_second += shard.deliveries_per_second;
     whole.own_cores += shard.own_cores;
+    whole.stolen_share = [whole.stolen_share, shard.stolen_share]
+        .into_iter()
+        .flatten()
+        .reduce(f64::max);
     add_scenario(&mut whole.scenario, &shard.scenario);
     whole.counts = add_counts(whole.counts, shard.counts);
     for (code, (count, message)) in shard.refusals {
