@@ -90,6 +90,15 @@ struct Coming {
     must_see: Option<u64>,
 }
 
+impl Coming {
+    fn since(since: Instant) -> Self {
+        Self {
+            since,
+            must_see: None,
+        }
+    }
+}
+
 /// Why a connection ended.
 enum Ended {
     /// Nobody commands the device any more.
@@ -129,7 +138,7 @@ impl Device {
     pub(crate) async fn run(mut self, planned: Instant) {
         let mut planned = planned;
         self.since = planned;
-        self.wanted_since(planned);
+        self.coming = Some(Coming::since(planned));
         tokio::time::sleep_until(planned.into()).await;
         // At first only: a storm has as many dial at once as there are, which takes the tool its time.
         self.shared.borrow_mut().stats.dials(planned);
@@ -148,25 +157,18 @@ impl Device {
                 Ended::Away(until, forgets) => {
                     (planned, self.since, self.forgets) = (until, until, forgets);
                     // Whatever it waited for: the tool has sent it away.
-                    self.coming = None;
-                    self.wanted_since(until);
+                    self.coming = Some(Coming::since(until));
                 }
                 Ended::Lost(wait) => {
                     self.shared.borrow_mut().stats.counts.lost += 1;
                     let lost = Instant::now();
                     planned = lost + wait;
-                    self.wanted_since(lost);
+                    // From the first loss on, where it was lost again before it was back.
+                    let since = self.coming.map_or(lost, |coming| coming.since);
+                    self.coming = Some(Coming::since(since));
                 }
             }
         }
-    }
-
-    /// A connection is wanted from then on, if it was not already.
-    fn wanted_since(&mut self, since: Instant) {
-        self.coming = Some(Coming {
-            since: self.coming.map_or(since, |coming| coming.since),
-            must_see: None,
-        });
     }
 
     /// Tries until it is connected. None where nobody commands the device any more.

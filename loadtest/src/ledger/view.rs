@@ -109,7 +109,7 @@ impl View {
 mod tests {
     use super::{Next, View};
 
-    /// What is said of events, one after the other: of those that are right nothing, of others why they are not.
+    /// What is said of events, one after the other.
     fn said(view: &mut View, ids: &[u64]) -> Vec<String> {
         let say = |next| match next {
             Next::Right => "right".to_owned(),

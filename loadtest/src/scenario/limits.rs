@@ -90,13 +90,10 @@ type Amounts = Vec<(String, f64, RangeInclusive<f64>)>;
 
 fn amounts(scenario: &Scenario) -> Result<Amounts> {
     let mut all = vec![("connect.rate".to_owned(), scenario.connect.rate, RATES)];
-    let churn = scenario.churn.iter();
-    all.extend(
-        churn
-            .clone()
-            .map(|churn| ("churn.rate".to_owned(), churn.rate, RATES)),
-    );
-    all.extend(churn.map(|churn| ("churn.forget".to_owned(), churn.forget, SHARES)));
+    if let Some(churn) = &scenario.churn {
+        all.push(("churn.rate".to_owned(), churn.rate, RATES));
+        all.push(("churn.forget".to_owned(), churn.forget, SHARES));
+    }
     let storms = scenario.storms.iter();
     all.extend(storms.map(|storm| ("storms.share".to_owned(), storm.share, SHARES)));
     let slow = scenario.slow_readers.iter();

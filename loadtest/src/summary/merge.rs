@@ -12,10 +12,9 @@ use crate::stats::{Counts, Point, Timed, Times};
 /// # Errors
 ///
 /// Where they are not of the same scenario, one comes twice, or one is missing.
-pub(crate) fn merge(shards: Vec<Summary>) -> Result<Summary> {
+pub(crate) fn merge(mut shards: Vec<Summary>) -> Result<Summary> {
     // Of cores that are added up nobody can tell any more who had too few.
     let tool = shards.iter().map(Tool::of).fold(Tool::default(), Tool::or);
-    let mut shards = shards;
     // The earliest first: the others' seconds are counted from its beginning.
     shards.sort_by_key(|shard| shard.started_at);
     let mut shards = shards.into_iter();

@@ -21,13 +21,10 @@ fn short(service: &Service, more: &[&str]) -> Ran {
     run("smoke", &service.url(), &[&SHORT[..], more].concat())
 }
 
-#[test]
-fn a_load_that_is_interrupted_is_judged_as_far_as_it_came() {
-    let service = Service::start();
-    let out = tempfile::tempdir().expect("a directory");
+/// Begins a command that takes minutes, and interrupts it as soon as its load has begun: its exit code, and what it said.
+fn interrupted(arguments: &[&str]) -> (Option<i32>, String) {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_confab-loadtest"))
-        .args(["run", "smoke", "--target", &service.url(), "--out"])
-        .arg(out.path())
+        .args(arguments)
         .args(["--set", "load.duration=300s", "--set", "load.warm_up=0s"])
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
@@ -42,7 +39,16 @@ fn a_load_that_is_interrupted_is_judged_as_far_as_it_came() {
     assert!(interrupted.expect("kill").success());
     let ended = tool.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert_eq!(ended.status.code(), Some(4), "{said}");
+    (ended.status.code(), said)
+}
+
+#[test]
+fn a_load_that_is_interrupted_is_judged_as_far_as_it_came() {
+    let service = Service::start();
+    let out = tempfile::tempdir().expect("a directory");
+    let path = out.path().to_string_lossy();
+    let (code, said) = interrupted(&["run", "smoke", "--target", &service.url(), "--out", &path]);
+    assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("interrupted before the end"), "{said}");
     let text = std::fs::read_to_string(out.path().join("summary.json")).expect("a summary");
     let summary: Value = serde_json::from_str(&text).expect("JSON");
@@ -84,23 +90,8 @@ fn a_hook_that_does_not_end_is_no_disturbance_that_came_about() {
 #[test]
 fn a_search_that_is_interrupted_says_so() {
     let service = Service::start();
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_confab-loadtest"))
-        .args(["capacity", "smoke", "--target", &service.url()])
-        .args(["--set", "load.duration=300s", "--set", "load.warm_up=0s"])
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the tool starts");
-    let mut lines = BufReader::new(tool.stderr.take().expect("its progress")).lines();
-    assert!(lines.any(|line| line.expect("a line").starts_with("load")));
-    std::thread::spawn(move || lines.for_each(drop));
-    let interrupted = Command::new("kill")
-        .args(["-INT", &tool.id().to_string()])
-        .status();
-    assert!(interrupted.expect("kill").success());
-    let ended = tool.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert_eq!(ended.status.code(), Some(4), "{said}");
+    let (code, said) = interrupted(&["capacity", "smoke", "--target", &service.url()]);
+    assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("interrupted before any rate held"), "{said}");
 }
 

@@ -199,20 +199,18 @@ fn a_message_that_is_told_after_a_later_one_is_found_though_its_event_is_the_nex
         let mut frame: Value = serde_json::from_str(text).expect("a frame");
         let to = frame["payload"]["chatId"].clone();
         let number = frame["id"].as_u64();
-        let mut higher = |by: u64| {
-            frame["id"] = number.map(|number| number + by).into();
-            frame.to_string()
-        };
+        frame["id"] = number.map(|number| number + 1).into();
+        let higher = frame.to_string();
         count += usize::from(text.contains(NEW));
         if count == 9 && receiver.is_none() {
             receiver = Some(to);
             return Fate {
-                on: vec![text.to_owned(), higher(1)],
+                on: vec![text.to_owned(), higher],
                 ..Fate::default()
             };
         }
         if number.is_some() && receiver.as_ref() == Some(&to) {
-            return Fate::say(higher(1));
+            return Fate::say(higher);
         }
         Fate::pass(text)
     });
@@ -222,7 +220,6 @@ fn a_message_that_is_told_after_a_later_one_is_found_though_its_event_is_the_nex
 /// Answers the `n`th `new` of any client as refused for good; whether the service gets it all the same.
 fn refusing(n: usize, stored: bool) -> impl FnMut(By, &str) -> Fate {
     let mut count = 0;
-    let mut ids = Vec::new();
     move |by, text| {
         if by == By::Client && text.contains(r#""payloadType":"new""#) {
             count += 1;
@@ -231,7 +228,6 @@ fn refusing(n: usize, stored: bool) -> impl FnMut(By, &str) -> Fate {
                 let error = json!({"code": "internal", "message": "so it is", "retryable": false});
                 let answer =
                     json!({"type": "response", "id": frame["id"], "payloadType": "new", "error": error});
-                ids.push(frame["id"].clone());
                 let on = if stored { vec![text.to_owned()] } else { Vec::new() };
                 return Fate {
                     on,
@@ -268,7 +264,7 @@ fn a_refusal_takes_no_chat_out_of_the_judgement() {
     assert_eq!(ledger["ambiguous_absent"], 0, "it is known not to be there");
 }
 
-/// Connections go and come back all the time, some of them without naming their last event.
+/// Connections go and come back all the time, and name their last event, or do not.
 const COMING_BACK: &[&str] = &["--set", "churn={ rate = 8.0, away = '50ms', forget = 0.0 }"];
 const FORGETTING: &[&str] = &["--set", "churn={ rate = 8.0, away = '50ms', forget = 1.0 }"];
 

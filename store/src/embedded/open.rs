@@ -91,7 +91,7 @@ impl Shared {
             .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
             .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_ROWS))
             // Filters and lists of blocks of new tables stay in memory: in the cache all readers meet at the few blocks that everybody
-            // needs. Those of merged tables are 2% of what is stored: they are in parts, which come into the cache and go.
+            // needs. Those of merged tables are close to 2% of what is stored: they are in parts, which come into the cache and go.
             .index_block_pinning_policy(PinningPolicy::all(true))
             .filter_block_pinning_policy(PinningPolicy::all(true))
             .index_block_partitioning_policy(PartitioningPolicy::new(IN_PARTS))
