@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Disk, DiskFile};
 
 const LOCK: &str = "lock";
+/// A new file is filled and synced in steps of so many bytes.
 const ZEROS: usize = 1 << 20;
 
 /// A directory, kept to this opener until dropped.
@@ -84,6 +85,8 @@ impl Disk for RealDisk {
         while left > 0 {
             let now = usize::try_from(left).unwrap_or(ZEROS).min(ZEROS);
             file.write_all(&zeros[..now])?;
+            // Whoever syncs the segment in use meanwhile waits behind a step, not behind the whole file.
+            file.sync_data()?;
             left -= now as u64;
         }
         file.sync_all()
