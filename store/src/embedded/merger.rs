@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use lsm_tree::compaction::Leveled;
 use lsm_tree::{AbstractTree, SeqNo};
@@ -18,8 +19,12 @@ use crate::StoreError;
 const UNMERGED: u8 = 12;
 /// With so many the merger does not keep its pace any longer.
 const BEHIND: usize = 14;
-/// With so many the saver waits for the merger.
-const MOST_UNMERGED: usize = 24;
+/// From so many on each table more makes the saver wait longer for the merger, so that writers are slowed down and not stopped.
+const SLOWED: usize = 20;
+/// How much longer.
+const BRAKE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 100 });
+/// With so many the saver waits for the merger, however long that takes.
+const MOST_UNMERGED: usize = 48;
 /// How large a merged table is, roughly.
 const TABLE_BYTES: u64 = 32 << 20;
 
@@ -116,11 +121,19 @@ impl Shared {
         self.merges.ring();
     }
 
-    /// Waits until there is room for another table, or the store has failed or is closed: at the end one more does not matter.
+    /// Waits for a while if merging is behind, and until there is room for another table; or until the store has failed or is
+    /// closed: at the end one more does not matter.
     pub(super) fn room_for_a_table(&self) {
+        let tables = || self.tree.l0_run_count();
+        let above = (tables() + 1).saturating_sub(SLOWED);
+        let until = Instant::now() + BRAKE * u32::try_from(above).unwrap_or(u32::MAX);
         let mut saved = self.merges.saved.lock();
-        while self.tree.l0_run_count() >= MOST_UNMERGED && !self.queue.is_stopped() {
-            self.merges.wake.wait(&mut saved);
+        while tables() >= SLOWED && !self.queue.is_stopped() {
+            if tables() >= MOST_UNMERGED {
+                self.merges.wake.wait(&mut saved);
+            } else if self.merges.wake.wait_until(&mut saved, until).timed_out() {
+                return;
+            }
         }
     }
 }

@@ -153,6 +153,28 @@ async fn filters_of_merged_tables_do_not_stay_in_memory() {
     assert!(kept < of_all / 2, "{kept} bytes of some {of_all}");
 }
 
+#[tokio::test]
+async fn rows_are_saved_also_while_nothing_is_merged() {
+    const TABLES: u64 = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let save_every = NEVER;
+    let options = EmbeddedOptions {
+        save_every,
+        ..options()
+    };
+    let store = open(dir.path(), options);
+    store.0.saver.stop_merger();
+    for table in 1..=TABLES {
+        let event = |of| row(Key::Inbox(user(of), table), table, "event");
+        store.write(vec![event("ann"), event("bob")]).await.unwrap();
+        timeout(Duration::from_secs(20), store.sync())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    assert_eq!(store.0.shared.tree.l0_run_count() as u64, TABLES);
+}
+
 fn any_user() -> impl Strategy<Value = UserId> {
     "[^\\s\\p{Cc}]{1,12}".prop_filter_map("an id", |text| UserId::parse(&text).ok())
 }
