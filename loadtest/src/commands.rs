@@ -12,7 +12,7 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::ArgMatches;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::LocalSet;
@@ -240,6 +240,12 @@ async fn options(args: &ArgMatches, scenario: &Scenario) -> Result<Options> {
             .await
             .context(Usage)?;
         targets.push(Rc::new(target.trusting(trust.clone())));
+    }
+    if trust.is_some() && !targets.iter().any(|target| target.is_encrypted()) {
+        return Err(
+            anyhow!("--ca: no --target begins with wss://, so there is no certificate to check")
+                .context(Usage),
+        );
     }
     let text = |name: &str| args.get_one::<String>(name).cloned();
     let tokens = Tokens::new(

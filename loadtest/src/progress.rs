@@ -50,8 +50,6 @@ impl Progress {
             world.ledger.violations.count,
             point.own_cores,
         );
-        self.bar.set_message(line.clone());
-        self.bar.tick();
         let due = self
             .last
             .as_ref()
@@ -59,12 +57,17 @@ impl Progress {
         if due {
             self.last = Some((Instant::now(), phase.to_owned()));
             self.note(&line);
+        } else {
+            self.bar.set_message(line);
+            self.bar.tick();
         }
     }
 
-    /// Says something that stays.
+    /// Says something without a point: on a terminal until the next line, in a log for good.
     #[allow(clippy::print_stderr, reason = "it is what the tool says to whoever runs it")]
     pub(crate) fn note(&self, line: &str) {
+        self.bar.set_message(line.to_owned());
+        self.bar.tick();
         if self.lines {
             eprintln!("{line}");
         }

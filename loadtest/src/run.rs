@@ -129,10 +129,11 @@ pub(crate) async fn run(scenario: &Scenario, options: &Options, run_id: String) 
         ..Usages::default()
     };
     let connecting = Instant::now() + Duration::from_millis(50);
+    let sampler = Sampler::new(started, &mut processes);
     let fleet = Fleet::connect(&own, &shared, options, connecting)?;
     let mut run = Run {
         progress: Progress::new(options.progress),
-        sampler: Sampler::new(started),
+        sampler,
         scenario: own,
         shared,
         fleet,

@@ -103,6 +103,11 @@ impl Target {
         })
     }
 
+    /// Whether it shows a certificate.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.uri.scheme_str() == Some("wss")
+    }
+
     /// The same, with other trust than in the public authorities, if there is any.
     pub(crate) fn trusting(self, trust: Option<Arc<ClientConfig>>) -> Self {
         Self { trust, ..self }

@@ -15,7 +15,7 @@ const AT_ONCE: usize = 32;
 
 impl Run {
     pub(super) async fn read_back(&mut self) -> Result<()> {
-        self.sample("reading back");
+        self.progress.note("reading history and lists back");
         let plan = self.shared.borrow().plan.clone();
         let start = Instant::now();
         let chats = stream::iter(0..plan.chats.len() as u32).map(|chat| self.chat(chat));

@@ -39,13 +39,13 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    pub(crate) fn new(started: Instant) -> Self {
+    pub(crate) fn new(started: Instant, processes: &mut Process) -> Self {
         Self {
             started,
             last: started,
             counts: Counts::default(),
-            cpu: None,
-            own_cpu: 0.0,
+            cpu: processes.target().map(|usage| usage.cpu_seconds),
+            own_cpu: processes.own().cpu_seconds,
             points: Vec::new(),
         }
     }

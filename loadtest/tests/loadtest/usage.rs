@@ -11,6 +11,11 @@ fn refused(arguments: &[&str], words: &[&str]) {
     }
 }
 
+const CERTIFICATE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../standalone/tests/process/tls/localhost.crt"
+);
+
 const TARGET: [&str; 2] = ["--target", "ws://127.0.0.1:1"];
 
 fn run_with(set: &str) -> Vec<&str> {
@@ -214,6 +219,10 @@ fn bad_arguments_are_refused() {
         &["I/N"],
     );
     refused(&["fly"], &["fly"]);
+    refused(
+        &[&["run", "smoke", "--ca", CERTIFICATE][..], &TARGET].concat(),
+        &["--ca", "wss://"],
+    );
     refused(
         &["run", "smoke", "--target", "ws://127.0.0.1:99999"],
         &["from 1 to 65535"],
