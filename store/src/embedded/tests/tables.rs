@@ -1,9 +1,10 @@
 //! What is on disk: found, merged, expired, and in whose hands.
 
 use std::fs;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confab_chat::{ChatKey, Timestamp, UserId};
 use lsm_tree::AbstractTree;
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 use super::{NEVER, open, options};
 use crate::conformance::{self, dialog, get, record, row, scan, user};
 use crate::embedded::keys;
+use crate::embedded::merger::{BRAKE, MOST_UNMERGED, SLOWED};
 use crate::embedded::{Embedded, EmbeddedOptions};
 use crate::{Key, NoLog, Range, Store, Take, Write};
 
@@ -154,8 +156,7 @@ async fn filters_of_merged_tables_do_not_stay_in_memory() {
 }
 
 #[tokio::test]
-async fn rows_are_saved_also_while_nothing_is_merged() {
-    const TABLES: u64 = 40;
+async fn rows_are_saved_ever_slower_while_nothing_is_merged_and_at_last_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let save_every = NEVER;
     let options = EmbeddedOptions {
@@ -164,15 +165,29 @@ async fn rows_are_saved_also_while_nothing_is_merged() {
     };
     let store = open(dir.path(), options);
     store.0.saver.stop_merger();
-    for table in 1..=TABLES {
-        let event = |of| row(Key::Inbox(user(of), table), table, "event");
-        store.write(vec![event("ann"), event("bob")]).await.unwrap();
-        timeout(Duration::from_secs(20), store.sync())
-            .await
-            .unwrap()
-            .unwrap();
+    let soon = Duration::from_secs(20);
+    let mut took = Vec::new();
+    for table in 1..=MOST_UNMERGED as u64 {
+        store.write(events(table)).await.unwrap();
+        let begun = Instant::now();
+        timeout(soon, store.sync()).await.unwrap().unwrap();
+        took.push(begun.elapsed());
     }
-    assert_eq!(store.0.shared.tree.l0_run_count() as u64, TABLES);
+    for (waited, took) in (1..).zip(&took[SLOWED..]) {
+        assert!(*took >= BRAKE * waited, "{waited}: {took:?}");
+    }
+    store.write(events(100)).await.unwrap();
+    let mut sync = pin!(store.sync());
+    let longest = BRAKE * MOST_UNMERGED as u32;
+    assert!(timeout(longest, &mut sync).await.is_err(), "there is no room");
+    store.close();
+    timeout(soon, sync).await.unwrap().unwrap();
+}
+
+/// Of two users: the tables of several such writes overlap.
+fn events(number: u64) -> Vec<Write> {
+    let event = |of| row(Key::Inbox(user(of), number), number, "event");
+    vec![event("ann"), event("bob")]
 }
 
 fn any_user() -> impl Strategy<Value = UserId> {
