@@ -183,7 +183,6 @@ impl Run {
     async fn wait(&mut self, phase: &str, limit: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
         let start = Instant::now();
         let mut ticks = interval(Duration::from_millis(20));
-        let mut shown = Instant::now();
         loop {
             ticks.tick().await;
             if done(&self.shared.borrow()) {
@@ -192,11 +191,16 @@ impl Run {
             if start.elapsed() > limit {
                 return false;
             }
-            if shown.elapsed() >= Duration::from_secs(1) {
-                shown = Instant::now();
+            if self.sampler.is_due() {
                 self.sample(phase);
             }
         }
+    }
+
+    /// Nothing that could be judged is lost where it ends now.
+    fn goes_on(&self) -> Result<()> {
+        ensure!(!self.interrupt.has_come(), "interrupted before the load began");
+        Ok(())
     }
 
     /// A point of the series, and the line that shows it.
@@ -220,7 +224,7 @@ impl Run {
         if self.shared.borrow().ready == devices {
             return Ok(());
         }
-        ensure!(!self.interrupt.has_come(), "interrupted before the load began");
+        self.goes_on()?;
         let world = self.shared.borrow();
         let why = world.stats.refusals.iter().next();
         let why = why.map_or_else(String::new, |(what, (_, message))| {

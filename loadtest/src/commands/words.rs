@@ -52,7 +52,12 @@ fn words(summary: &Summary, out: &mut String) -> fmt::Result {
         writeln!(out, "  {count} × {code}: {message}")?;
     }
     judged(summary, out)?;
-    for violation in &summary.ledger.kept {
+    let ledger = &summary.ledger;
+    if ledger.violations > ledger.kept.len() as u64 {
+        let (all, kept) = (ledger.violations, ledger.kept.len());
+        writeln!(out, "  {all} violations, the first {kept}:")?;
+    }
+    for violation in &ledger.kept {
         writeln!(out, "  VIOLATION {violation}")?;
     }
     Ok(())

@@ -12,21 +12,41 @@ use crate::device::Command;
 use crate::protocol::Created;
 use crate::world::World;
 
-/// Requests under way at once.
+/// Groups in the making at once.
 const AT_ONCE: usize = 64;
+/// Chats that are begun before it is waited until all is answered: the load may be one that the service can bear, thousands of first
+/// messages at once are not.
+const LOT: usize = 1000;
 /// For all of it; a large list of dialogs takes a while.
 const LIMIT: Duration = Duration::from_secs(600);
 
 impl Run {
     pub(super) async fn prepare(&mut self) -> Result<()> {
-        let chats = self.shared.borrow().plan.chats.len() as u32;
-        stream::iter(0..chats)
-            .map(|chat| self.begin(chat))
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        let settled = |world: &World| world.open_requests == 0 && world.ledger.owed() == 0;
-        if !self.wait("preparing", LIMIT, settled).await {
+        let plan = self.shared.borrow().plan.clone();
+        let end = Instant::now() + LIMIT;
+        let (mut begun, mut messages) = (0, 0);
+        for lot in plan.chats.chunks(LOT) {
+            stream::iter(begun..begun + lot.len() as u32)
+                .map(|chat| self.begin(chat))
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+            begun += lot.len() as u32;
+            messages += lot.iter().filter(|chat| !chat.group).count() as u64;
+            // A device may not have come to what it was told to send.
+            let answered = |world: &World| world.stats.counts.sent >= messages && world.open_requests == 0;
+            self.prepared(end, answered).await?;
+        }
+        self.prepared(end, |world| world.ledger.owed() == 0).await
+    }
+
+    async fn prepared(&mut self, end: Instant, mut done: impl FnMut(&World) -> bool) -> Result<()> {
+        let left = end.saturating_duration_since(Instant::now());
+        let interrupt = self.interrupt.clone();
+        let over = |world: &World| done(world) || interrupt.has_come();
+        let is_over = self.wait("preparing", left, over).await;
+        self.goes_on()?;
+        if !is_over {
             let world = self.shared.borrow();
             let refusals = &world.stats.refusals;
             bail!("the first messages did not all arrive in {LIMIT:?}; refused so far: {refusals:?}");

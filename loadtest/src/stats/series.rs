@@ -1,10 +1,12 @@
 //! A point a second: what the charts show.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Process, Stats, Timed};
+
+const EVERY: Duration = Duration::from_secs(1);
 
 /// One second of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +50,11 @@ impl Sampler {
             own_cpu: processes.own().cpu_seconds,
             points: Vec::new(),
         }
+    }
+
+    /// Whether it is time for the next point.
+    pub(crate) fn is_due(&self) -> bool {
+        self.last.elapsed() >= EVERY
     }
 
     /// The time since the last point becomes a point.

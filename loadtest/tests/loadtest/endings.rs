@@ -21,8 +21,8 @@ fn short(service: &Service, more: &[&str]) -> Ran {
     run("smoke", &service.url(), &[&SHORT[..], more].concat())
 }
 
-/// Begins a command that takes minutes, and interrupts it as soon as its load has begun: its exit code, and what it said.
-fn interrupted(arguments: &[&str]) -> (Option<i32>, String) {
+/// Begins a command that takes minutes, and interrupts it as soon as it says that it is in a phase: its exit code, and what it said.
+fn interrupted(phase: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_confab-loadtest"))
         .args(arguments)
         .args(["--set", "load.duration=300s", "--set", "load.warm_up=0s"])
@@ -31,15 +31,15 @@ fn interrupted(arguments: &[&str]) -> (Option<i32>, String) {
         .spawn()
         .expect("the tool starts");
     let mut lines = BufReader::new(tool.stderr.take().expect("its progress")).lines();
-    assert!(lines.any(|line| line.expect("a line").starts_with("load")));
-    std::thread::spawn(move || lines.for_each(drop));
+    assert!(lines.any(|line| line.expect("a line").starts_with(phase)));
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<String>());
     let interrupted = Command::new("kill")
         .args(["-INT", &tool.id().to_string()])
         .status();
     assert!(interrupted.expect("kill").success());
     let ended = tool.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    (ended.status.code(), said)
+    (ended.status.code(), said + &rest.join().expect("its other lines"))
 }
 
 #[test]
@@ -47,7 +47,10 @@ fn a_load_that_is_interrupted_is_judged_as_far_as_it_came() {
     let service = Service::start();
     let out = tempfile::tempdir().expect("a directory");
     let path = out.path().to_string_lossy();
-    let (code, said) = interrupted(&["run", "smoke", "--target", &service.url(), "--out", &path]);
+    let (code, said) = interrupted(
+        "load",
+        &["run", "smoke", "--target", &service.url(), "--out", &path],
+    );
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("interrupted before the end"), "{said}");
     let text = std::fs::read_to_string(out.path().join("summary.json")).expect("a summary");
@@ -56,6 +59,26 @@ fn a_load_that_is_interrupted_is_judged_as_far_as_it_came() {
     assert!(summary["counts"]["sent"].as_u64() > Some(0));
     assert_eq!(summary["ledger"]["violations"], 0);
     assert_eq!(summary["read_back"], true);
+}
+
+#[test]
+fn a_run_can_be_ended_before_its_load() {
+    let service = Service::start();
+    let (code, said) = interrupted(
+        "preparing",
+        &[
+            "run",
+            "smoke",
+            "--target",
+            &service.url(),
+            "--set",
+            "users.count=500",
+            "--set",
+            "chats.dialogs=100000",
+        ],
+    );
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("interrupted before the load began"), "{said}");
 }
 
 #[test]
@@ -90,7 +113,7 @@ fn a_hook_that_does_not_end_is_no_disturbance_that_came_about() {
 #[test]
 fn a_search_that_is_interrupted_says_so() {
     let service = Service::start();
-    let (code, said) = interrupted(&["capacity", "smoke", "--target", &service.url()]);
+    let (code, said) = interrupted("load", &["capacity", "smoke", "--target", &service.url()]);
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("interrupted before any rate held"), "{said}");
 }

@@ -49,9 +49,13 @@ fn the_smoke_scenario_passes_and_leaves_its_files() {
     let floor = &summary["floor"]["one"];
     let of_run = |at: usize| floor["before_and_after"][at].as_f64().unwrap_or_default();
     assert!(of_run(0) > 0.0 && of_run(1) > 0.0, "{floor}");
-    assert_eq!(
-        floor["cpu_us_per_message"].as_f64(),
-        Some(f64::midpoint(of_run(0), of_run(1)))
+    // What is read of a number may be another one in its last digit.
+    let mean = f64::midpoint(of_run(0), of_run(1));
+    assert!(
+        floor["cpu_us_per_message"]
+            .as_f64()
+            .is_some_and(|floor| (floor - mean).abs() < 1e-9),
+        "{floor}"
     );
     let report = std::fs::read_to_string(ran.out.path().join("report.html")).expect("a report");
     assert!(report.contains("smoke: passed") && report.contains("<svg"));
