@@ -58,19 +58,22 @@ impl Progress {
             self.last = Some((Instant::now(), phase.to_owned()));
             self.note(&line);
         } else {
-            self.bar.set_message(line);
-            self.bar.tick();
+            self.write_over(line);
         }
     }
 
     /// Says something without a point: on a terminal until the next line, in a log for good.
     #[allow(clippy::print_stderr, reason = "it is what the tool says to whoever runs it")]
     pub(crate) fn note(&self, line: &str) {
-        self.bar.set_message(line.to_owned());
-        self.bar.tick();
+        self.write_over(line.to_owned());
         if self.lines {
             eprintln!("{line}");
         }
+    }
+
+    fn write_over(&self, line: String) {
+        self.bar.set_message(line);
+        self.bar.tick();
     }
 
     pub(crate) fn done(&self) {

@@ -236,7 +236,7 @@ fn a_comparison_sees_what_is_gone_and_what_came_of_nothing() {
 }
 
 #[test]
-fn a_merge_hides_neither_a_saturated_shard_nor_another_scenario() {
+fn a_merge_hides_neither_a_bad_shard_nor_another_scenario() {
     let service = Service::start();
     let ran = short(&service, &[]);
     let shard = |index: &'static str, change: fn(&mut Value)| {
@@ -255,6 +255,12 @@ fn a_merge_hides_neither_a_saturated_shard_nor_another_scenario() {
     let saturated = shard("2/2", |summary| summary["own_cores"] = json!(0.99));
     let (code, said) = merged(good.path(), saturated.path());
     assert_eq!(code, Some(3), "{said}");
+    let broken = shard("2/2", |summary| summary["ledger"]["violations"] = json!(150));
+    let (code, said) = merged(good.path(), broken.path());
+    assert!(
+        code == Some(2) && said.contains("150 violations, the first"),
+        "{said}"
+    );
     let changed = shard("2/2", |summary| summary["scenario"]["seed"] = json!(99));
     let (code, said) = merged(good.path(), changed.path());
     assert!(code == Some(64) && said.contains("of two scenarios"), "{said}");
