@@ -106,7 +106,7 @@ impl Scylla {
 async fn clock_skew(session: &Session, clock: &Clock) -> Result<(i64, i64), ConnectError> {
     let (asked, before) = (Instant::now(), clock());
     let select = "SELECT toTimestamp(now()) FROM system.local WHERE key = 'local'";
-    let found: Vec<(CqlTimestamp,)> = schema::rows(session, select, ()).await?;
+    let found: Vec<(CqlTimestamp,)> = schema::rows(session, select).await?;
     let took = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
     let server = found.first().map_or(0, |(now,)| now.0);
     let ours = i64::try_from(before).unwrap_or(i64::MAX).saturating_add(took / 2);
@@ -115,16 +115,16 @@ async fn clock_skew(session: &Session, clock: &Clock) -> Result<(i64, i64), Conn
 
 async fn product(session: &Session) -> Result<(Product, String, String), ConnectError> {
     let select = "SELECT release_version, cluster_name FROM system.local WHERE key = 'local'";
-    let local: Vec<(String, String)> = schema::rows(session, select, ()).await?;
+    let local: Vec<(String, String)> = schema::rows(session, select).await?;
     let (release, cluster) = local.into_iter().next().unwrap_or_default();
     // ScyllaDB gives the version of Cassandra that it is like as its release; its own is in a table only it has.
     let select = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system' AND table_name = 'versions'";
-    let versions: Vec<(String,)> = schema::rows(session, select, ()).await?;
+    let versions: Vec<(String,)> = schema::rows(session, select).await?;
     if versions.is_empty() {
         return Ok((Product::Cassandra, release, cluster));
     }
     let select = "SELECT version FROM system.versions WHERE key = 'local'";
-    let own: Vec<(String,)> = schema::rows(session, select, ()).await?;
+    let own: Vec<(String,)> = schema::rows(session, select).await?;
     let release = own.into_iter().next().map_or(release, |(version,)| version);
     Ok((Product::ScyllaDb, release, cluster))
 }
@@ -149,7 +149,7 @@ async fn settings(session: &Session, product: Product) -> Result<BTreeMap<String
         Product::Cassandra => ("system_views.settings", OF_CASSANDRA),
     };
     let select = format!("SELECT name, value FROM {table}");
-    match schema::rows::<(String, Option<String>)>(session, &select, ()).await {
+    match schema::rows::<(String, Option<String>)>(session, &select).await {
         Ok(rows) => {
             let known = rows
                 .into_iter()

@@ -19,7 +19,6 @@ use std::fmt;
 use scylla::DeserializeRow;
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;
-use scylla::serialize::row::SerializeRow;
 use scylla::statement::unprepared::Statement;
 
 use super::connect::{self, REQUEST, SCHEMA_CHANGE};
@@ -196,8 +195,8 @@ pub(super) async fn version(session: &Session, keyspace: &str) -> Result<Option<
     if !tables.contains_key("schema_version") {
         return Ok(None);
     }
-    let steps = format!("SELECT step FROM {keyspace}.schema_version WHERE scope = ?");
-    let steps: Vec<(i32,)> = rows(session, &steps, (SCOPE,)).await?;
+    let steps = format!("SELECT step FROM {keyspace}.schema_version WHERE scope = '{SCOPE}'");
+    let steps: Vec<(i32,)> = rows(session, &steps).await?;
     let last = steps
         .into_iter()
         .filter_map(|(step,)| u32::try_from(step).ok())
@@ -210,8 +209,9 @@ pub(super) async fn replication_of(
     session: &Session,
     keyspace: &str,
 ) -> Result<Option<String>, ConnectError> {
-    let select = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
-    let found: Vec<(BTreeMap<String, String>,)> = rows(session, select, (keyspace,)).await?;
+    let select =
+        format!("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '{keyspace}'");
+    let found: Vec<(BTreeMap<String, String>,)> = rows(session, &select).await?;
     Ok(found.into_iter().next().map(|(options,)| {
         let raw = format!("{options:?}");
         Replication::of(options).map_or(raw, |known| known.to_string())
@@ -231,9 +231,11 @@ async fn columns(
     session: &Session,
     keyspace: &str,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ConnectError> {
-    let select = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = ?";
+    let select = format!(
+        "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = '{keyspace}'"
+    );
     let mut tables: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for row in rows::<ColumnRow>(session, select, (keyspace,)).await? {
+    for row in rows::<ColumnRow>(session, &select).await? {
         tables
             .entry(row.table_name)
             .or_default()
@@ -275,15 +277,15 @@ async fn change(session: &Session, statement: &str) -> Result<(), ConnectError> 
 }
 
 /// Reads rows that are few.
-pub(super) async fn rows<R>(
-    session: &Session,
-    select: &str,
-    values: impl SerializeRow,
-) -> Result<Vec<R>, ConnectError>
+///
+/// The statement has its values in its text. With places for them the driver would prepare it first, and on Cassandra those
+/// that prepare a statement at the same time take it from each other: "Prepared query not found" would then be the answer
+/// to one of several workers that start together.
+pub(super) async fn rows<R>(session: &Session, select: &str) -> Result<Vec<R>, ConnectError>
 where
     R: for<'r> scylla::deserialize::row::DeserializeRow<'r, 'r>,
 {
-    let found = session.query_unpaged(idempotent(select), values).await;
+    let found = session.query_unpaged(idempotent(select), ()).await;
     let found = found.map_err(|error| ConnectError::of_request(&error))?;
     let found = found.into_rows_result().map_err(|error| odd(&error))?;
     read(&found)

@@ -3,6 +3,7 @@
 use confab_store::scylla::schema::{self, Replication, VERSION};
 use confab_store::scylla::{ConnectError, Scylla, ScyllaOptions};
 use confab_store::{Key, Store};
+use futures_util::future::join_all;
 
 use crate::harness::{one_copy, session, with_options};
 
@@ -41,6 +42,24 @@ async fn is_applied_by_two_at_once_and_again() {
             kept.notes[0].contains("keeps its replication, simple:1"),
             "{kept:?}"
         );
+    })
+    .await;
+}
+
+/// As workers do that start together, on a database that has to prepare again what they ask it.
+#[tokio::test]
+async fn is_looked_at_by_many_at_once() {
+    with_options(async |options| {
+        schema::apply(&options, &one_copy()).await.unwrap();
+        let table = format!("{}.schema_version", options.keyspace);
+        for round in 0..30 {
+            // Servers forget statements on a table whose columns change.
+            run(&options, &[format!("ALTER TABLE {table} ADD extra_{round} int")]).await;
+            let looks = (0..8).map(|_| schema::check(&options));
+            for checked in join_all(looks).await {
+                assert_eq!(checked.unwrap().version, Some(VERSION));
+            }
+        }
     })
     .await;
 }
