@@ -26,6 +26,7 @@ mod error;
 mod inspect;
 mod link;
 mod options;
+mod packing;
 mod read;
 mod requests;
 pub mod schema;

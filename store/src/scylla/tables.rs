@@ -26,7 +26,7 @@ use crate::Key;
 pub(super) const BUCKET_EVENTS: u64 = 4096;
 
 /// A table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Table {
     Messages,
     ClientIds,

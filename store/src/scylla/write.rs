@@ -1,20 +1,22 @@
 //! Writing. Every statement that writes is made here, and carries the timestamp of its row.
 
-use std::collections::HashMap;
-
-use confab_chat::limits::BUCKET_MESSAGES;
-use confab_chat::{ActorKey, ChatKey, Timestamp};
+use confab_chat::{ActorKey, Timestamp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use scylla::cluster::ClusterState;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 
 use super::Open;
 use super::cells::{Cell, cells, number, part_bytes};
+use super::error::corrupt;
+use super::packing::{Insert, Parcel, Place, pack};
 use super::requests::Request;
 use super::tables::Table;
 use crate::{Key, StoreError, Write};
 
-/// Rows of one call that are on their way at once.
+/// Requests of one call that are on their way at once.
 const IN_FLIGHT: usize = 128;
+/// What a row adds to a request beside its value: the columns of its key, its timestamp, their lengths.
+const ROW_BYTES: usize = 160;
 
 /// The largest state that is written at once. A database takes a batch only if it fits into half a segment of its
 /// commit log (Cassandra: 16 MB by default; ScyllaDB: 32 MB), and into a frame (16 MB). A chat of
@@ -32,49 +34,78 @@ const PART_BYTES: usize = 32;
 const LONGEST_LIFE_SECONDS: u64 = 5 * 365 * 86_400;
 
 impl Open {
-    /// Writes rows, each by itself, but for the marks of a bucket. After a failure nothing more is sent, and what is on its
-    /// way is waited for.
+    /// Writes rows. After a failure nothing more is sent, and what is on its way is waited for.
     pub(super) async fn write(&self, rows: &[Write]) -> Result<(), StoreError> {
-        let mut waiting = mutations(rows).into_iter();
+        let mut waiting = pack(self.inserts(rows)?).into_iter();
         let mut under_way = FuturesUnordered::new();
-        for mutation in waiting.by_ref().take(IN_FLIGHT) {
-            under_way.push(self.write_mutation(mutation));
+        for parcel in waiting.by_ref().take(IN_FLIGHT) {
+            under_way.push(self.send(parcel));
         }
         let mut result = Ok(());
         while let Some(done) = under_way.next().await {
             result = result.and(done);
             if result.is_ok()
-                && let Some(mutation) = waiting.next()
+                && let Some(parcel) = waiting.next()
             {
-                under_way.push(self.write_mutation(mutation));
+                under_way.push(self.send(parcel));
             }
         }
         result
     }
 
-    async fn write_mutation(&self, rows: Vec<&Write>) -> Result<(), StoreError> {
-        match rows.as_slice() {
-            [row] => self.write_row(row).await,
-            rows => {
-                self.write_together(Table::Marks, rows.iter().copied(), Request::Write)
-                    .await
+    async fn send(&self, parcel: Parcel<'_>) -> Result<(), StoreError> {
+        match <[Insert<'_>; 1]>::try_from(parcel.inserts) {
+            Ok([Insert { place, values, .. }]) => {
+                let insert = &self.statements.row(place.table).insert;
+                let session = self.link.session();
+                let write = session.execute_unpaged(insert, values);
+                self.done(Request::Write, &session, write).await.map(|_| ())
+            }
+            Err(inserts) => {
+                let inserts = inserts
+                    .into_iter()
+                    .map(|insert| (insert.place.table, insert.values));
+                self.send_batch(inserts.unzip(), Request::Write).await
             }
         }
     }
 
-    async fn write_row(&self, row: &Write) -> Result<(), StoreError> {
-        let mut cells = written(row)?;
-        let table = Table::of(&row.key);
-        if table == Table::Inbox {
-            let Some(seconds) = self.life(row.expires) else {
-                return Ok(());
-            };
-            cells.push(Cell::Small(seconds));
+    /// Rows as they are sent, without those that have expired.
+    fn inserts<'a>(&self, rows: &'a [Write]) -> Result<Vec<Insert<'a>>, StoreError> {
+        let state = self.link.session().get_cluster_state();
+        let mut inserts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let table = Table::of(&row.key);
+            let mut values = written(row)?;
+            if table == Table::Inbox {
+                let Some(seconds) = self.life(row.expires) else {
+                    continue;
+                };
+                values.push(Cell::Small(seconds));
+            }
+            inserts.push(Insert {
+                place: self.place(&state, table, &values)?,
+                bytes: row.value.len() + ROW_BYTES,
+                values,
+            });
         }
+        Ok(inserts)
+    }
+
+    fn place(&self, state: &ClusterState, table: Table, values: &[Cell<'_>]) -> Result<Place, StoreError> {
         let insert = &self.statements.row(table).insert;
-        let session = self.link.session();
-        let write = session.execute_unpaged(insert, cells);
-        self.done(Request::Write, &session, write).await.map(|_| ())
+        let token = insert.calculate_token(&values).map_err(|error| corrupt(&error))?;
+        let token = token.ok_or_else(|| StoreError::Corrupt(format!("{table:?} has no partition key")))?;
+        let keyspace = &self.link.options().keyspace;
+        let replicas = state.get_token_endpoints(keyspace, table.name(), token);
+        Ok(Place {
+            replicas: replicas
+                .iter()
+                .map(|(node, shard)| (node.host_id.as_u128(), *shard))
+                .collect(),
+            table,
+            token: token.value(),
+        })
     }
 
     /// For how many seconds a row has to live, 0 for ever; none where it has expired.
@@ -94,52 +125,30 @@ impl Open {
         i32::try_from(seconds).ok()
     }
 
-    /// Writes parts of a state, all at once.
+    /// Writes parts of a state, all at once: rows of one partition are one mutation, which a replica applies and shows whole.
     pub(super) async fn write_state(&self, actor: &ActorKey, parts: &[Write]) -> Result<(), StoreError> {
         check_state(actor, parts)?;
         if parts.is_empty() {
             return Ok(());
         }
-        self.write_together(Table::State, parts.iter(), Request::WriteState)
-            .await
+        let values = parts.iter().map(written).collect::<Result<Vec<_>, _>>()?;
+        let tables = vec![Table::State; values.len()];
+        self.send_batch((tables, values), Request::WriteState).await
     }
 
-    /// Writes rows of one partition of a table: one batch, and so one mutation, which a replica applies and shows whole.
-    async fn write_together<'a>(
+    async fn send_batch(
         &self,
-        table: Table,
-        rows: impl Iterator<Item = &'a Write>,
+        (tables, values): (Vec<Table>, Vec<Vec<Cell<'_>>>),
         request: Request,
     ) -> Result<(), StoreError> {
-        let values = rows.map(written).collect::<Result<Vec<_>, _>>()?;
-        let insert = &self.statements.row(table).insert;
-        let statements = vec![BatchStatement::PreparedStatement(insert.clone()); values.len()];
+        let insert = |table| BatchStatement::PreparedStatement(self.statements.row(table).insert.clone());
+        let statements = tables.into_iter().map(insert).collect();
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
         batch.set_is_idempotent(true);
         let session = self.link.session();
         let write = session.batch(&batch, values);
         self.done(request, &session, write).await.map(|_| ())
     }
-}
-
-/// Rows that are written at once: the marks of one bucket together, every other row alone.
-fn mutations(rows: &[Write]) -> Vec<Vec<&Write>> {
-    let mut mutations: Vec<Vec<&Write>> = Vec::with_capacity(rows.len());
-    let mut buckets: HashMap<(&ChatKey, u64), usize> = HashMap::new();
-    for row in rows {
-        let Key::Mark(chat, _, _, up_to) = &row.key else {
-            mutations.push(vec![row]);
-            continue;
-        };
-        let place = *buckets
-            .entry((chat, up_to / BUCKET_MESSAGES))
-            .or_insert(mutations.len());
-        match mutations.get_mut(place) {
-            Some(mutation) => mutation.push(row),
-            None => mutations.push(vec![row]),
-        }
-    }
-    mutations
 }
 
 /// The values of a row's columns, and its timestamp.
