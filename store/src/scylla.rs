@@ -42,6 +42,7 @@ use confab_chat::ActorKey;
 use crate::{Key, Range, Record, Store, StoreError, Take, Writes};
 
 use link::Link;
+use packing::Sharing;
 use requests::Meters;
 use statements::Statements;
 
@@ -58,6 +59,7 @@ struct Open {
     link: Link,
     statements: Statements,
     meters: Meters,
+    sharing: Sharing,
 }
 
 impl Scylla {
@@ -77,6 +79,7 @@ impl Scylla {
             link,
             statements,
             meters: Meters::new(),
+            sharing: Sharing::default(),
         })))
     }
 }

@@ -6,6 +6,11 @@
 //! Only partitions with the same replicas share a request. Whoever is asked then keeps all of them, as it would keep one alone,
 //! and nothing has to be passed on. The more nodes and shards a cluster has, the fewer share one, until there are many to
 //! write at once.
+//!
+//! **Tablets.** Where ScyllaDB keeps a table in tablets, the driver learns from the answers where each is; those to batches do
+//! not say it. So now and then partitions go apart ([`Sharing`]). A row whose tablet is not known goes alone anyway.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::cells::Cell;
 use super::tables::Table;
@@ -19,6 +24,9 @@ const BYTES: usize = 4 << 10;
 /// Bytes of a request whose rows are all of one partition. That is one mutation, which Cassandra does not hold against its
 /// bounds; ScyllaDB does.
 const PARTITION_BYTES: usize = 64 << 10;
+
+/// In one of so many calls partitions go apart.
+const APART: usize = 64;
 
 /// A replica, as far as it is told apart here: a node's id, and the number of a shard of it.
 pub(super) type Replica = (u128, u32);
@@ -81,11 +89,27 @@ impl<'a> Parcel<'a> {
     }
 }
 
-/// Puts rows together.
-pub(super) fn pack(mut inserts: Vec<Insert<'_>>) -> Vec<Parcel<'_>> {
+/// Whether partitions share requests.
+#[derive(Debug, Default)]
+pub(super) struct Sharing {
+    calls: AtomicUsize,
+}
+
+impl Sharing {
+    /// For the next call.
+    pub(super) fn next(&self) -> bool {
+        !self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(APART)
+    }
+}
+
+/// Puts rows together: those of a partition, and partitions if they are to share.
+pub(super) fn pack(mut inserts: Vec<Insert<'_>>, share: bool) -> Vec<Parcel<'_>> {
     inserts.sort_by(|one, other| one.place.cmp(&other.place));
-    let rows = inserts.into_iter().map(Parcel::of);
-    joined(joined(rows, Parcel::continues_with), Parcel::goes_with)
+    let partitions = joined(inserts.into_iter().map(Parcel::of), Parcel::continues_with);
+    match share {
+        true => joined(partitions, Parcel::goes_with),
+        false => partitions,
+    }
 }
 
 /// Joins neighbours that may be.
@@ -105,7 +129,7 @@ fn joined<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES, Insert, PARTITION_BYTES, Place, ROWS, Replica, pack};
+    use super::{BYTES, Insert, PARTITION_BYTES, Parcel, Place, ROWS, Replica, pack};
     use crate::scylla::tables::Table;
 
     const HERE: Replica = (1, 0);
@@ -126,11 +150,11 @@ mod tests {
 
     /// The tokens of each parcel.
     fn packed(inserts: Vec<Insert<'static>>) -> Vec<Vec<i64>> {
-        let tokens = |inserts: Vec<Insert<'_>>| inserts.iter().map(|insert| insert.place.token).collect();
-        pack(inserts)
-            .into_iter()
-            .map(|parcel| tokens(parcel.inserts))
-            .collect()
+        pack(inserts, true).iter().map(tokens).collect()
+    }
+
+    fn tokens(parcel: &Parcel<'_>) -> Vec<i64> {
+        parcel.inserts.iter().map(|insert| insert.place.token).collect()
     }
 
     #[test]
@@ -142,6 +166,20 @@ mod tests {
         assert_eq!(packed(other_shard.to_vec()), [[1], [2]]);
         let unknown = [insert(&[], 1, 9), insert(&[], 2, 9)];
         assert_eq!(packed(unknown.to_vec()), [[1], [2]]);
+    }
+
+    #[test]
+    fn partitions_may_go_apart() {
+        let inserts = [
+            insert(&[HERE], 1, 9),
+            insert(&[HERE], 2, 9),
+            insert(&[HERE], 1, 9),
+        ];
+        let apart = pack(inserts.to_vec(), false);
+        assert_eq!(
+            apart.iter().map(tokens).collect::<Vec<_>>(),
+            [vec![1, 1], vec![2]]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading: rows, whole partitions, and runs of numbered rows over their buckets.
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 
 use bytes::Bytes;
 use confab_chat::{ActorKey, ChatKey, DeviceId, UserId};
@@ -30,8 +31,10 @@ impl Open {
         };
         let select = &self.statements.row(Table::of(&key)).select;
         let session = self.link.session();
-        let read = session.execute_unpaged(select, values);
-        let found = self.done(Request::Get, &session, read).await?;
+        let found = {
+            let read = pin!(session.execute_unpaged(select, values));
+            self.done(Request::Get, &session, read).await?
+        };
         let found = found.into_rows_result().map_err(|error| corrupt(&error))?;
         let row = found.maybe_first_row::<(Bytes, i64)>();
         let row = row.map_err(|error| corrupt(&error))?;
@@ -100,7 +103,7 @@ impl Open {
     /// All parts of a state, of one moment.
     async fn state(&self, actor: &ActorKey) -> Result<Vec<Record>, StoreError> {
         let session = self.link.session();
-        let read = session.execute_unpaged(&self.statements.state, vec![actor_cell(actor)]);
+        let read = pin!(session.execute_unpaged(&self.statements.state, vec![actor_cell(actor)]));
         let found = self.done(Request::Scan, &session, read).await?;
         let found = found.into_rows_result().map_err(|error| corrupt(&error))?;
         let mut records = Vec::with_capacity(found.rows_num());
@@ -159,7 +162,7 @@ impl Open {
         let session = self.link.session();
         let mut state = PagingState::start();
         loop {
-            let read = session.execute_single_page(statement, cells, state);
+            let read = pin!(session.execute_single_page(statement, cells, state));
             let (page, next) = self.done(Request::Scan, &session, read).await?;
             take(&page.into_rows_result().map_err(|error| corrupt(&error))?)?;
             match next.into_paging_control_flow() {

@@ -1,5 +1,6 @@
 //! Requests to the database: how long they take, and what becomes of one that fails.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,7 +50,8 @@ impl Meters {
 }
 
 impl Open {
-    /// Waits for the answer to a request over a session.
+    /// Waits for the answer to a request over a session. The driver's futures are large (4 KB), and here it would be there twice:
+    /// give it pinned.
     ///
     /// # Errors
     /// `Unavailable`: it was not done, or that is not known. All that a server may say against a request comes out so: it is
@@ -58,7 +60,7 @@ impl Open {
         &self,
         request: Request,
         session: &Arc<Session>,
-        answer: impl Future<Output = Result<T, ExecutionError>>,
+        answer: Pin<&mut impl Future<Output = Result<T, ExecutionError>>>,
     ) -> Result<T, StoreError> {
         let begun = Instant::now();
         let answer = answer.await;
@@ -68,7 +70,8 @@ impl Open {
             Err(error) => {
                 self.meters.failed.increment(1);
                 if matches!(error, ExecutionError::ConnectionPoolError(_)) {
-                    self.link.reopen(session).await;
+                    // Boxed: it is rare, and twice as large as everything else here.
+                    Box::pin(self.link.reopen(session)).await;
                 }
                 Err(StoreError::Unavailable(error.to_string()))
             }

@@ -1,5 +1,7 @@
 //! Writing. Every statement that writes is made here, and carries the timestamp of its row.
 
+use std::pin::pin;
+
 use confab_chat::{ActorKey, Timestamp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use scylla::cluster::ClusterState;
@@ -36,7 +38,7 @@ const LONGEST_LIFE_SECONDS: u64 = 5 * 365 * 86_400;
 impl Open {
     /// Writes rows. After a failure nothing more is sent, and what is on its way is waited for.
     pub(super) async fn write(&self, rows: &[Write]) -> Result<(), StoreError> {
-        let mut waiting = pack(self.inserts(rows)?).into_iter();
+        let mut waiting = pack(self.inserts(rows)?, self.sharing.next()).into_iter();
         let mut under_way = FuturesUnordered::new();
         for parcel in waiting.by_ref().take(IN_FLIGHT) {
             under_way.push(self.send(parcel));
@@ -58,7 +60,7 @@ impl Open {
             Ok([Insert { place, values, .. }]) => {
                 let insert = &self.statements.row(place.table).insert;
                 let session = self.link.session();
-                let write = session.execute_unpaged(insert, values);
+                let write = pin!(session.execute_unpaged(insert, values));
                 self.done(Request::Write, &session, write).await.map(|_| ())
             }
             Err(inserts) => {
@@ -146,7 +148,7 @@ impl Open {
         let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
         batch.set_is_idempotent(true);
         let session = self.link.session();
-        let write = session.batch(&batch, values);
+        let write = pin!(session.batch(&batch, values));
         self.done(request, &session, write).await.map(|_| ())
     }
 }
