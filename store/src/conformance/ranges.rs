@@ -110,9 +110,14 @@ pub async fn a_mark_is_seen_with_those_below_it<S: Store>(subject: Subject<S>) {
         row(key, up_to, up_to.to_string())
     };
     let done = std::sync::atomic::AtomicBool::new(false);
+    // Rows of a call may be written in groups: there are others before, between and behind the marks.
+    let other = |up_to: u64| {
+        let chat = dialog("ann", &format!("friend{up_to}"));
+        row(Key::Mark(chat, user("ann"), MarkKind::Read, 1), 1, vec![7; 300])
+    };
     let writer = async {
         for run in 0..RUNS {
-            let marks = (1..=RUN).map(|n| mark(run * RUN + n));
+            let marks = (1..=RUN).flat_map(|n| [mark(run * RUN + n), other(n)]);
             store.write(marks.collect::<Vec<_>>()).await.unwrap();
         }
         done.store(true, std::sync::atomic::Ordering::Release);

@@ -95,7 +95,7 @@ pub async fn of_equal_times_the_larger_bytes_stand<S: Store>(subject: Subject<S>
     .enumerate()
     {
         for key in mutable() {
-            let time = 1 + n as u64;
+            let time = 1 + 2 * n as u64;
             for text in [one, other, one] {
                 store
                     .write(vec![row(key.clone(), time, (*text).to_owned())])
@@ -107,6 +107,13 @@ pub async fn of_equal_times_the_larger_bytes_stand<S: Store>(subject: Subject<S>
                 get(&store, &key).await.unwrap().value,
                 larger.as_bytes(),
                 "{one:?} and {other:?} of {key:?}"
+            );
+            let both = [one, other].map(|text| row(key.clone(), time + 1, (*text).to_owned()));
+            store.write(both).await.unwrap();
+            assert_eq!(
+                get(&store, &key).await.unwrap().value,
+                larger.as_bytes(),
+                "{one:?} and {other:?} of {key:?} in one call"
             );
         }
     }

@@ -24,6 +24,19 @@ pub(super) enum Cell<'a> {
     Blob(&'a [u8]),
 }
 
+impl Cell<'_> {
+    /// How long it is on its way, with its length before it.
+    pub(super) fn bytes(&self) -> usize {
+        4 + match self {
+            Self::Text(text) => text.len(),
+            Self::Owned(text) => text.len(),
+            Self::Number(number) => size_of_val(number),
+            Self::Small(number) => size_of_val(number),
+            Self::Blob(bytes) => bytes.len(),
+        }
+    }
+}
+
 impl SerializeValue for Cell<'_> {
     fn serialize<'b>(
         &self,

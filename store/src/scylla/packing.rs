@@ -1,29 +1,28 @@
 //! Which rows go to the database in one request.
 //!
-//! A request costs us and the database more than a row in it does, so rows share one: a batch that is not logged, in which each
-//! partition's rows are a mutation of its own. Nobody waits longer for it: a call waits for all its rows anyway.
+//! A request costs us and the database more than a row in it does, so rows share one: a batch that is not logged, in which a
+//! partition's rows are in one mutation. Nobody waits longer for it: a call waits for all its rows anyway.
 //!
-//! Only partitions with the same replicas share a request. Whoever is asked then keeps all of them, as it would keep one alone,
-//! and nothing has to be passed on. The more nodes and shards a cluster has, the fewer share one, until there are many to
-//! write at once.
+//! Only partitions with the same replicas share a request: whoever is asked keeps all of them, as it would keep one alone. The
+//! more nodes and shards a cluster has, the fewer share one, until there are many to write at once.
 //!
-//! **Tablets.** Where ScyllaDB keeps a table in tablets, the driver learns from the answers where each is; those to batches do
-//! not say it. So now and then partitions go apart ([`Sharing`]). A row whose tablet is not known goes alone anyway.
+//! **Tablets.** Where ScyllaDB keeps a table in tablets, the driver learns from the answers to single rows where each is; those to
+//! batches do not say it. So now and then partitions go apart ([`Sharing`]), and one whose tablet is not known always does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::cells::Cell;
 use super::tables::Table;
 
-/// Rows of several partitions in a request. From eleven partitions on Cassandra warns in its log
+/// Rows of several partitions in a request, and so at most as many partitions: from eleven on Cassandra warns in its log
 /// (`unlogged_batch_across_partitions_warn_threshold`).
 const ROWS: usize = 8;
 /// And their bytes: from 5 KB on Cassandra warns, from 50 KB on it refuses (`batch_size_warn_threshold`,
 /// `batch_size_fail_threshold`). ScyllaDB's bounds are 128 KB and 1 MB.
 const BYTES: usize = 4 << 10;
-/// Bytes of a request whose rows are all of one partition. That is one mutation, which Cassandra does not hold against its
-/// bounds; ScyllaDB does.
-const PARTITION_BYTES: usize = 64 << 10;
+/// Bytes of a request whose rows are all of one partition. That is one mutation, which is not held against those bounds. It is
+/// refused by none of them even where it is two partitions that happen to have one token.
+const PARTITION_BYTES: usize = 32 << 10;
 
 /// In one of so many calls partitions go apart.
 const APART: usize = 64;
@@ -34,9 +33,9 @@ pub(super) type Replica = (u128, u32);
 /// Where a row lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    /// Who keeps it. None if that is not known.
+    /// Who keeps it in our datacenter, in ascending order. None if that is not known.
     pub(super) replicas: Vec<Replica>,
-    /// The partition: rows of a table that have one token are of one partition.
+    /// The partition, together with its token.
     pub(super) table: Table,
     pub(super) token: i64,
 }
@@ -53,7 +52,7 @@ pub(super) struct Insert<'a> {
 /// What goes to the database at once.
 #[derive(Debug)]
 pub(super) struct Parcel<'a> {
-    place: Place,
+    /// At least one.
     pub(super) inserts: Vec<Insert<'a>>,
     bytes: usize,
 }
@@ -61,7 +60,6 @@ pub(super) struct Parcel<'a> {
 impl<'a> Parcel<'a> {
     fn of(insert: Insert<'a>) -> Self {
         Self {
-            place: insert.place.clone(),
             bytes: insert.bytes,
             inserts: vec![insert],
         }
@@ -72,32 +70,33 @@ impl<'a> Parcel<'a> {
         self.bytes += other.bytes;
     }
 
-    /// Whether it goes on with rows of one partition. Marks of one are never apart: no reader may see one without the others.
-    fn continues_with(&self, other: &Self) -> bool {
-        let (mine, others) = (&self.place, &other.place);
+    /// Whether both are of one partition, and one request. Marks always are: no reader may see one without those below it. They
+    /// are small, and not more in a call than a batch of the log has entries.
+    fn is_of_partition_of(&self, other: &Self) -> bool {
+        let (mine, others) = (&self.inserts[0].place, &other.inserts[0].place);
         let small = self.bytes + other.bytes <= PARTITION_BYTES;
         (mine.table, mine.token) == (others.table, others.token) && (small || mine.table == Table::Marks)
     }
 
-    /// Whether other partitions' rows go with it.
-    fn goes_with(&self, other: &Self) -> bool {
-        let replicas = &self.place.replicas;
-        !replicas.is_empty()
-            && *replicas == other.place.replicas
+    /// Whether partitions may share a request.
+    fn may_share_with(&self, other: &Self) -> bool {
+        let (mine, others) = (&self.inserts[0].place, &other.inserts[0].place);
+        !mine.replicas.is_empty()
+            && mine.replicas == others.replicas
             && self.inserts.len() + other.inserts.len() <= ROWS
             && self.bytes + other.bytes <= BYTES
     }
 }
 
-/// Whether partitions share requests.
+/// Whether the partitions of a call share requests. In one that they do not share, those of a single row teach the driver.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     calls: AtomicUsize,
 }
 
 impl Sharing {
-    /// For the next call.
-    pub(super) fn next(&self) -> bool {
+    /// For the next call that has more than one row: a single one teaches anyway.
+    pub(super) fn for_next_call(&self) -> bool {
         !self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(APART)
     }
 }
@@ -105,22 +104,21 @@ impl Sharing {
 /// Puts rows together: those of a partition, and partitions if they are to share.
 pub(super) fn pack(mut inserts: Vec<Insert<'_>>, share: bool) -> Vec<Parcel<'_>> {
     inserts.sort_by(|one, other| one.place.cmp(&other.place));
-    let partitions = joined(inserts.into_iter().map(Parcel::of), Parcel::continues_with);
+    let partitions = join_neighbours(inserts.into_iter().map(Parcel::of), Parcel::is_of_partition_of);
     match share {
-        true => joined(partitions, Parcel::goes_with),
+        true => join_neighbours(partitions, Parcel::may_share_with),
         false => partitions,
     }
 }
 
-/// Joins neighbours that may be.
-fn joined<'a>(
+fn join_neighbours<'a>(
     parcels: impl IntoIterator<Item = Parcel<'a>>,
-    may: impl Fn(&Parcel<'a>, &Parcel<'a>) -> bool,
+    fit: impl Fn(&Parcel<'a>, &Parcel<'a>) -> bool,
 ) -> Vec<Parcel<'a>> {
     let mut joined: Vec<Parcel<'a>> = Vec::new();
     for parcel in parcels {
         match joined.last_mut() {
-            Some(last) if may(last, &parcel) => last.take(parcel),
+            Some(last) if fit(last, &parcel) => last.take(parcel),
             _ => joined.push(parcel),
         }
     }
@@ -129,7 +127,7 @@ fn joined<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES, Insert, PARTITION_BYTES, Parcel, Place, ROWS, Replica, pack};
+    use super::{APART, BYTES, Insert, PARTITION_BYTES, Parcel, Place, ROWS, Replica, Sharing, pack};
     use crate::scylla::tables::Table;
 
     const HERE: Replica = (1, 0);
@@ -159,8 +157,8 @@ mod tests {
 
     #[test]
     fn rows_share_a_request_if_they_have_the_same_replicas() {
-        let (here, there) = ([HERE, THERE], [THERE, HERE]);
-        let inserts = [insert(&here, 1, 9), insert(&there, 2, 9), insert(&here, 3, 9)];
+        let (here, both) = ([HERE], [HERE, THERE]);
+        let inserts = [insert(&here, 1, 9), insert(&both, 2, 9), insert(&here, 3, 9)];
         assert_eq!(packed(inserts.to_vec()), [vec![1, 3], vec![2]]);
         let other_shard = [insert(&[(1, 0)], 1, 9), insert(&[(1, 1)], 2, 9)];
         assert_eq!(packed(other_shard.to_vec()), [[1], [2]]);
@@ -175,6 +173,9 @@ mod tests {
             insert(&[HERE], 2, 9),
             insert(&[HERE], 1, 9),
         ];
+        let sharing = Sharing::default();
+        let shared = (0..2 * APART).filter(|_| sharing.for_next_call()).count();
+        assert_eq!(shared, 2 * APART - 2);
         let apart = pack(inserts.to_vec(), false);
         assert_eq!(
             apart.iter().map(tokens).collect::<Vec<_>>(),

@@ -31,10 +31,13 @@ impl Open {
         };
         let select = &self.statements.row(Table::of(&key)).select;
         let session = self.link.session();
-        let found = {
-            let read = pin!(session.execute_unpaged(select, values));
-            self.done(Request::Get, &session, read).await?
-        };
+        let found = self
+            .done(
+                Request::Get,
+                &session,
+                pin!(session.execute_unpaged(select, values)),
+            )
+            .await?;
         let found = found.into_rows_result().map_err(|error| corrupt(&error))?;
         let row = found.maybe_first_row::<(Bytes, i64)>();
         let row = row.map_err(|error| corrupt(&error))?;

@@ -50,8 +50,8 @@ impl Meters {
 }
 
 impl Open {
-    /// Waits for the answer to a request over a session. The driver's futures are large (4 KB), and here it would be there twice:
-    /// give it pinned.
+    /// Waits for the answer to a request over a session. Taken pinned: by value the driver's future (4 KB) would stand in this one and
+    /// in the caller's.
     ///
     /// # Errors
     /// `Unavailable`: it was not done, or that is not known. All that a server may say against a request comes out so: it is

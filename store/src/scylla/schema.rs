@@ -278,9 +278,9 @@ async fn change(session: &Session, statement: &str) -> Result<(), ConnectError> 
 
 /// Reads rows that are few.
 ///
-/// The statement has its values in its text. With places for them the driver would prepare it first, and on Cassandra those
-/// that prepare a statement at the same time take it from each other: "Prepared query not found" would then be the answer
-/// to one of several workers that start together.
+/// The statement has its values in its text (the keyspace's name needs no quotes, which `options` sees to). With places for them
+/// the driver would prepare it first, and on Cassandra those that prepare a statement at the same time take it from each other:
+/// "Prepared query not found" would then be the answer to one of several workers that start together.
 pub(super) async fn rows<R>(session: &Session, select: &str) -> Result<Vec<R>, ConnectError>
 where
     R: for<'r> scylla::deserialize::row::DeserializeRow<'r, 'r>,

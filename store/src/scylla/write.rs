@@ -10,15 +10,13 @@ use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use super::Open;
 use super::cells::{Cell, cells, number, part_bytes};
 use super::error::corrupt;
-use super::packing::{Insert, Parcel, Place, pack};
+use super::packing::{Insert, Parcel, Place, Replica, pack};
 use super::requests::Request;
 use super::tables::Table;
 use crate::{Key, StoreError, Write};
 
-/// Requests of one call that are on their way at once.
-const IN_FLIGHT: usize = 128;
-/// What a row adds to a request beside its value: the columns of its key, its timestamp, their lengths.
-const ROW_BYTES: usize = 160;
+/// Requests of one call that are on their way at once. Of eight rows mostly, and of 32 KB at the most: 1 MB.
+const IN_FLIGHT: usize = 32;
 
 /// The largest state that is written at once. A database takes a batch only if it fits into half a segment of its
 /// commit log (Cassandra: 16 MB by default; ScyllaDB: 32 MB), and into a frame (16 MB). A chat of
@@ -38,7 +36,7 @@ const LONGEST_LIFE_SECONDS: u64 = 5 * 365 * 86_400;
 impl Open {
     /// Writes rows. After a failure nothing more is sent, and what is on its way is waited for.
     pub(super) async fn write(&self, rows: &[Write]) -> Result<(), StoreError> {
-        let mut waiting = pack(self.inserts(rows)?, self.sharing.next()).into_iter();
+        let mut waiting = self.parcels(rows)?.into_iter();
         let mut under_way = FuturesUnordered::new();
         for parcel in waiting.by_ref().take(IN_FLIGHT) {
             under_way.push(self.send(parcel));
@@ -67,9 +65,16 @@ impl Open {
                 let inserts = inserts
                     .into_iter()
                     .map(|insert| (insert.place.table, insert.values));
-                self.send_batch(inserts.unzip(), Request::Write).await
+                let (tables, values) = inserts.unzip();
+                self.send_batch(tables, values, Request::Write).await
             }
         }
+    }
+
+    fn parcels<'a>(&self, rows: &'a [Write]) -> Result<Vec<Parcel<'a>>, StoreError> {
+        let inserts = self.inserts(rows)?;
+        let share = inserts.len() > 1 && self.sharing.for_next_call();
+        Ok(pack(inserts, share))
     }
 
     /// Rows as they are sent, without those that have expired.
@@ -87,7 +92,7 @@ impl Open {
             }
             inserts.push(Insert {
                 place: self.place(&state, table, &values)?,
-                bytes: row.value.len() + ROW_BYTES,
+                bytes: values.iter().map(Cell::bytes).sum(),
                 values,
             });
         }
@@ -100,11 +105,17 @@ impl Open {
         let token = token.ok_or_else(|| StoreError::Corrupt(format!("{table:?} has no partition key")))?;
         let keyspace = &self.link.options().keyspace;
         let replicas = state.get_token_endpoints(keyspace, table.name(), token);
+        let ours = self.link.options().datacenter.as_deref();
+        let ours = replicas
+            .iter()
+            .filter(|(node, _)| ours.is_none() || node.datacenter.as_deref() == ours);
+        let mut replicas: Vec<Replica> = ours
+            .map(|(node, shard)| (node.host_id.as_u128(), *shard))
+            .collect();
+        // Which of them is the first by the ring does not matter: the driver asks any.
+        replicas.sort_unstable();
         Ok(Place {
-            replicas: replicas
-                .iter()
-                .map(|(node, shard)| (node.host_id.as_u128(), *shard))
-                .collect(),
+            replicas,
             table,
             token: token.value(),
         })
@@ -135,12 +146,13 @@ impl Open {
         }
         let values = parts.iter().map(written).collect::<Result<Vec<_>, _>>()?;
         let tables = vec![Table::State; values.len()];
-        self.send_batch((tables, values), Request::WriteState).await
+        self.send_batch(tables, values, Request::WriteState).await
     }
 
     async fn send_batch(
         &self,
-        (tables, values): (Vec<Table>, Vec<Vec<Cell<'_>>>),
+        tables: Vec<Table>,
+        values: Vec<Vec<Cell<'_>>>,
         request: Request,
     ) -> Result<(), StoreError> {
         let insert = |table| BatchStatement::PreparedStatement(self.statements.row(table).insert.clone());

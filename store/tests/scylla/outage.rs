@@ -70,18 +70,20 @@ async fn proxy(listener: TcpListener, to: String, mut way: watch::Receiver<Way>)
     }
 }
 
-fn row(version: u64) -> Write {
-    Write {
-        key: Key::User(UserId::parse("ann").unwrap()),
+/// As many as go in two requests.
+fn rows(version: u64) -> Vec<Write> {
+    let row = |n| Write {
+        key: Key::User(UserId::parse(&format!("ann{n}")).unwrap()),
         timestamp: version,
         value: version.to_string().into(),
         expires: None,
-    }
+    };
+    (0..10).map(row).collect()
 }
 
 async fn fails_in_time(store: &Scylla, version: u64) {
     let begun = Instant::now();
-    let failed = store.write(vec![row(version)]).await;
+    let failed = store.write(rows(version)).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
     assert!(begun.elapsed() < ANSWER, "after {:?}", begun.elapsed());
 }
@@ -89,13 +91,15 @@ async fn fails_in_time(store: &Scylla, version: u64) {
 /// As the loop does it: again, until it stands.
 async fn comes_back(store: &Scylla, version: u64) {
     let again = async {
-        while store.write(vec![row(version)]).await.is_err() {
+        while store.write(rows(version)).await.is_err() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::time::timeout(BACK, again).await.unwrap();
-    let stands = store.get(row(version).key).await.unwrap().unwrap();
-    assert_eq!((stands.timestamp, stands.value), (version, row(version).value));
+    for row in rows(version) {
+        let stands = store.get(row.key).await.unwrap().unwrap();
+        assert_eq!((stands.timestamp, stands.value), (version, row.value));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +114,7 @@ async fn an_outage_is_unavailable_and_passes() {
                 ..options.clone()
             };
             let store = Scylla::connect(through).await.unwrap();
-            store.write(vec![row(1)]).await.unwrap();
+            store.write(rows(1)).await.unwrap();
             way.send(Way::Gone).unwrap();
             fails_in_time(&store, 2).await;
             way.send(Way::Open).unwrap();

@@ -8,6 +8,7 @@ use confab_chat::row::MarkKind;
 use confab_chat::{ActorKey, ChatKey, Timestamp, UserId};
 use confab_store::scylla::Scylla;
 use confab_store::{Key, Range, StatePart, Store, StoreError, Take, Write};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use scylla::client::session::Session;
 
 use crate::harness::{now, session, with_store};
@@ -43,6 +44,7 @@ async fn rows() {
             more_rows_than_a_page_are_read(&store),
             numbers_that_no_row_can_hold_are_refused(&store),
             lifetimes_end_when_they_should(&store, &session, &options.keyspace),
+            rows_of_all_sizes_are_written_in_one_call(&store),
             spoilt_rows_are_no_outage(&store, &session, &options.keyspace),
         );
         the_database_tells_about_itself(&store).await;
@@ -227,19 +229,30 @@ async fn lifetimes_end_when_they_should(store: &Scylla, session: &Session, keysp
         ..row(Key::Inbox(own.clone(), id), id, "event")
     };
     let week = 7 * 86_400;
+    // With rows of others, which have lives and timestamps of their own.
+    let other = |id: u64| Key::Inbox(user("immortal"), id);
     let rows = vec![
+        row(Key::Head(group("mortal")), 7, "head"),
         event(1, begun - 1),
+        row(other(1), 8, "event"),
         event(2, begun + week * 1000),
         event(3, u64::MAX),
         row(Key::Inbox(own.clone(), 4), 4, "event"),
+        row(other(2), 9, "event"),
     ];
     store.write(rows).await.unwrap();
-    let select = format!("SELECT id, TTL(v) FROM {keyspace}.inbox WHERE user_id = 'mortal' AND bucket = 0");
-    let found = session.query_unpaged(select, ()).await.unwrap();
-    let found = found.into_rows_result().unwrap();
-    let lives: Vec<(i64, Option<i32>)> = found.rows().unwrap().map(Result::unwrap).collect();
-    let [(2, Some(seconds)), (3, None), (4, None)] = lives[..] else {
-        panic!("{lives:?}");
+    let lives = async |table: &str, key: &str| -> Vec<(Option<i32>, i64)> {
+        let select = format!("SELECT TTL(v), WRITETIME(v) FROM {keyspace}.{table} WHERE {key}");
+        let found = session.query_unpaged(select, ()).await.unwrap();
+        let found = found.into_rows_result().unwrap();
+        found.rows().unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(lives("heads", "chat = 'g:mortal'").await, [(None, 7)]);
+    let others = lives("inbox", "user_id = 'immortal' AND bucket = 0").await;
+    assert_eq!(others, [(None, 8), (None, 9)]);
+    let own = lives("inbox", "user_id = 'mortal' AND bucket = 0").await;
+    let [(Some(seconds), 2), (None, 3), (None, 4)] = own[..] else {
+        panic!("{own:?}");
     };
     // Never too early, whatever part of a second it was written in.
     let left = i64::try_from(begun / 1000 + week).unwrap() - i64::try_from(now() / 1000).unwrap();
@@ -247,6 +260,55 @@ async fn lifetimes_end_when_they_should(store: &Scylla, session: &Session, keysp
         (left..=left + 3).contains(&i64::from(seconds)),
         "{seconds} for {left}"
     );
+}
+
+/// Large ones of many chats and of one, and many small ones.
+async fn rows_of_all_sizes_are_written_in_one_call(store: &Scylla) {
+    let large = |chat: &str, id| row(Key::Message(group(chat), id), 1, vec![7; 20_000]);
+    let mark = |up_to| Key::Mark(group("sizes"), user("ann"), MarkKind::Read, up_to);
+    let rows: Vec<_> = (1..=100)
+        .map(|n| large(&format!("sizes{n}"), 1))
+        .chain((1..=10).map(|id| large("sizes", id)))
+        .chain((1..=1000).map(|up_to| row(mark(up_to), up_to, "mark")))
+        .collect();
+    store.write(&rows[..]).await.unwrap();
+    for written in rows {
+        let found = store.get(written.key).await.unwrap().unwrap();
+        assert_eq!((found.timestamp, found.value), (written.timestamp, written.value));
+    }
+}
+
+/// Eight rows of other chats go in a request; in one of 64 calls each goes alone.
+#[tokio::test]
+async fn rows_share_requests() {
+    with_store(async |_, options| {
+        let recorder = DebuggingRecorder::new();
+        let counted = recorder.snapshotter();
+        let store = {
+            let _recorded = metrics::set_default_local_recorder(&recorder);
+            Scylla::connect(options).await.unwrap()
+        };
+        for version in 1..=64 {
+            let head = |n| row(Key::Head(group(&format!("team{n}"))), version, "head");
+            store.write((0..64).map(head).collect::<Vec<_>>()).await.unwrap();
+        }
+        assert_eq!(requests(&counted, "write"), 63 * 8 + 64);
+    })
+    .await;
+}
+
+/// How many requests of a kind there were.
+fn requests(counted: &Snapshotter, kind: &str) -> usize {
+    let of_kind = |key: &metrics::Key| {
+        let mut labels = key.labels();
+        key.name() == "confab_store_request_seconds" && labels.any(|label| label.value() == kind)
+    };
+    let found = counted.snapshot().into_vec().into_iter();
+    let mut found = found.filter(|(key, ..)| of_kind(key.key()));
+    match found.next() {
+        Some((.., DebugValue::Histogram(times))) => times.len(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What cannot be read stays so however often it is asked for: it is not to be taken for an outage.
