@@ -2,6 +2,7 @@
 //! the rendered objects (0.0.0.0, /etc/confab) is made to name these; everything else is taken as it stands.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -139,7 +140,7 @@ impl Probe {
         }
     }
 
-    /// Asks once, as a kubelet does; nothing where nobody listens.
+    /// Asks once, as a kubelet does; nothing where nobody listens, or who listened is gone before it has answered.
     async fn ask(&self) -> Option<bool> {
         match timeout(self.within, get(self.at, &self.path)).await {
             Ok(Ok(answer)) => Some(answer.starts_with("HTTP/1.1 200 ")),
@@ -171,7 +172,11 @@ async fn get(at: SocketAddr, path: &str) -> std::io::Result<String> {
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    // Who ends while it is asked hangs up like this: it has not said no.
+    match answer.is_empty() {
+        true => Err(ErrorKind::UnexpectedEof.into()),
+        false => Ok(answer),
+    }
 }
 
 /// A running pod of a Deployment.
