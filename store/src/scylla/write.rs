@@ -71,6 +71,7 @@ impl Open {
         }
     }
 
+    /// What goes to the database for these rows.
     fn parcels<'a>(&self, rows: &'a [Write]) -> Result<Vec<Parcel<'a>>, StoreError> {
         let inserts = self.inserts(rows)?;
         let share = inserts.len() > 1 && self.sharing.for_next_call();
@@ -99,16 +100,17 @@ impl Open {
         Ok(inserts)
     }
 
+    /// The partition of a row with these values, and who keeps it.
     fn place(&self, state: &ClusterState, table: Table, values: &[Cell<'_>]) -> Result<Place, StoreError> {
         let insert = &self.statements.row(table).insert;
         let token = insert.calculate_token(&values).map_err(|error| corrupt(&error))?;
         let token = token.ok_or_else(|| StoreError::Corrupt(format!("{table:?} has no partition key")))?;
         let keyspace = &self.link.options().keyspace;
         let replicas = state.get_token_endpoints(keyspace, table.name(), token);
-        let ours = self.link.options().datacenter.as_deref();
+        let datacenter = self.link.options().datacenter.as_deref();
         let ours = replicas
             .iter()
-            .filter(|(node, _)| ours.is_none() || node.datacenter.as_deref() == ours);
+            .filter(|(node, _)| datacenter.is_none() || node.datacenter.as_deref() == datacenter);
         let mut replicas: Vec<Replica> = ours
             .map(|(node, shard)| (node.host_id.as_u128(), *shard))
             .collect();
